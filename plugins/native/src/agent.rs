@@ -1,0 +1,124 @@
+//! The agent's half: every effect goes through the Host seam, and what runs is found out by asking the supervisor or reading its stamp.
+
+mod environment;
+mod launch;
+mod logs;
+mod settled;
+mod stamps;
+mod status;
+mod supervisor;
+mod writable;
+
+use std::path::{Path, PathBuf};
+
+use hop3_plugin_api::{
+    Abort, ArtifactKind, ArtifactLocation, BuildArtifact, Context, Counts, Deployer,
+    DeploymentInfo, Exit, HostContext, InstanceStatus, Launch, LogLine, LogQuery, OneOff, Owned,
+    PlanContext, ReleaseId, Result, Verdict, async_trait,
+};
+
+use crate::place::Place;
+use crate::protocol::Act;
+
+/// Runs `virtualenv` and `native` artifacts as processes of this host.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NativeDeployer;
+
+#[async_trait]
+impl Deployer for NativeDeployer {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    fn accept(&self, _cx: &PlanContext<'_>, kind: &ArtifactKind) -> Verdict {
+        Verdict::when(
+            matches!(kind, ArtifactKind::Virtualenv | ArtifactKind::Native),
+            format!("it runs virtualenv and native artifacts, not {kind}"),
+        )
+    }
+
+    async fn deploy(
+        &self,
+        cx: &Context<'_>,
+        launch: &Launch<'_>,
+        counts: &Counts,
+    ) -> Result<DeploymentInfo> {
+        let place = Place::of(cx, &cx.paths.state, launch.release)?;
+        launch::check_workers(launch, counts)?;
+        let found = supervisor::ask(cx.host, &place.socket, Act::Status).await?;
+        let reply = match found {
+            Some(reply) if reply.stopping => {
+                settled::until_gone(cx.host, &reply).await?;
+                launch::start(cx, launch, counts, &place).await?
+            }
+            Some(reply) => launch::adjust(cx, launch, counts, &place, &reply).await?,
+            None => launch::start(cx, launch, counts, &place).await?,
+        };
+        let reply = settled::until_scaled(cx.host, &place, reply).await?;
+        Ok(status::deployment(launch, counts, &reply))
+    }
+
+    async fn stop(&self, cx: &Context<'_>, release: &ReleaseId) -> Result<()> {
+        let place = Place::of(cx, &cx.paths.state, release)?;
+        settled::stop(cx, release, &place).await
+    }
+
+    async fn check_status(
+        &self,
+        cx: &Context<'_>,
+        release: &ReleaseId,
+    ) -> Result<Vec<InstanceStatus>> {
+        let place = Place::of(cx, &cx.paths.state, release)?;
+        status::look(cx.host, release, &place).await
+    }
+
+    async fn run(&self, cx: &Context<'_>, launch: &Launch<'_>, command: &OneOff) -> Result<Exit> {
+        launch::prepare(cx, launch).await?;
+        let task = launch::command_task(cx, launch, command)?;
+        Ok(cx.host.run(&task).await?)
+    }
+
+    async fn logs(&self, cx: &Context<'_>, query: &LogQuery) -> Result<Vec<LogLine>> {
+        logs::read(cx.host, &cx.paths.log, query).await
+    }
+
+    async fn observe(&self, cx: &HostContext<'_>) -> Result<Vec<Owned>> {
+        stamps::owned(cx).await
+    }
+}
+
+/// The directory of an artifact.
+fn artifact_dir(cx: &Context<'_>, artifact: &BuildArtifact) -> Result<PathBuf> {
+    match &artifact.location {
+        ArtifactLocation::Directory(directory) => Ok(inside(
+            &cx.paths.app,
+            directory,
+            "the artifact's directory",
+        )?),
+        ArtifactLocation::Image(image) => Err(Abort::new(format!(
+            "the native deployer cannot run the image `{image}`"
+        ))
+        .into()),
+    }
+}
+
+/// A relative path beneath a root; refuses one that leaves it.
+fn inside(root: &Path, relative: &str, what: &str) -> Result<PathBuf, Abort> {
+    let plain = Path::new(relative)
+        .components()
+        .all(|part| matches!(part, std::path::Component::Normal(_)));
+    if relative.is_empty() {
+        Ok(root.to_owned())
+    } else if plain {
+        Ok(root.join(relative))
+    } else {
+        Err(
+            Abort::new(format!("{what} `{relative}` is not a plain relative path")).hint(
+                "name a directory below the app's own, without `..` and without a leading `/`",
+            ),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;
