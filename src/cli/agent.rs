@@ -1,0 +1,136 @@
+//! `run` and `apply`: the commands that have effects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::output::{CliError, Exit, colored, say};
+use super::{Global, inspect, settings};
+use crate::compose::Settings;
+use crate::control::{Control, Message, Reply, Request};
+use crate::host::SystemHost;
+use crate::registry::Registry;
+use crate::{repo, socket, webhook};
+
+/// `run`: until a signal.
+pub(super) fn run(global: &Global, registry: &Registry) -> Result<Exit, CliError> {
+    prepare(global);
+    let settings = settings::load(global, registry)?;
+    runtime()?.block_on(serve(&settings))?;
+    Ok(Exit::Success)
+}
+
+/// `apply`: asks a running agent, else does it here and now.
+pub(super) fn apply(global: &Global, registry: &Registry) -> Result<Exit, CliError> {
+    let settings = settings::load(global, registry)?;
+    match socket::ask(&settings.config.run_dir, &Request::Sync { wait: true }) {
+        Ok(Reply::Done(status)) => return inspect::show_status(&status, false),
+        Ok(Reply::Refused { message, hints }) => return Err(CliError::refused(message, hints)),
+        Err(socket::SocketError::NoAgent { .. }) => {}
+        Err(error) => return Err(CliError::new(crate::execute::chain(&error))),
+    }
+    prepare(global);
+    runtime()?.block_on(once(&settings))
+}
+
+/// What a process with effects needs before it does anything.
+fn prepare(global: &Global) {
+    // Whatever is made without explicit permission bits is the agent's alone.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    repo::install_tls_provider();
+    let level = match global.verbose {
+        0 => "warn,hop3_agent=info",
+        1 => "info,hop3_agent=debug",
+        _ => "trace",
+    };
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_env("HOP3_LOG").unwrap_or_else(|_| level.into());
+    let logger = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colored(global.color))
+        .with_target(false);
+    if let Err(error) = logger.try_init() {
+        say(&format!("the log is set up already: {error}"));
+    }
+}
+
+fn runtime() -> Result<Runtime, CliError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(format!("could not start: {error}")))
+}
+
+async fn control(
+    settings: &Settings,
+    host: Arc<SystemHost>,
+) -> Result<(Control, mpsc::Sender<Message>), CliError> {
+    let machine = settings.machine(host.clone()).await?;
+    let store = settings.store(host)?;
+    Ok(Control::new(settings.parts(machine, store)?))
+}
+
+async fn serve(settings: &Settings) -> Result<(), CliError> {
+    let host = settings.system_host();
+    let _lock = settings.lock(host.as_ref()).await?;
+    // Releases lie five levels down; what builds leave in them is not ours.
+    crate::host::sweep(&settings.config.data_dir, 4);
+    let secret = settings.hook_secret()?;
+    let (control, sender) = control(settings, Arc::clone(&host)).await?;
+    let path = socket::path(&settings.config.run_dir);
+    let listener = socket::bind(&path)
+        .map_err(|e| CliError::new(format!("could not listen on `{}`: {e}", path.display())))?;
+    tokio::spawn(socket::serve(listener, sender.clone()));
+    if let Some(address) = settings.config.listen {
+        let listener = webhook::bind(address).await.map_err(|e| {
+            CliError::new(format!("could not listen on {address}: {e}"))
+                .hint("choose another `listen` in agent.toml")
+        })?;
+        tracing::info!(%address, "Listening.");
+        tokio::spawn(webhook::serve(listener, sender.clone(), secret));
+    }
+    tokio::spawn(stop_on_signal(host, sender));
+    control.run().await;
+    tracing::info!("Stopped; apps keep running.");
+    Ok(())
+}
+
+async fn stop_on_signal(host: Arc<SystemHost>, control: mpsc::Sender<Message>) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return tracing::error!(
+            "Signals cannot be received; stop the agent through its service manager."
+        );
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    // From here on, what is dropped is left by a dying agent: release commands and jobs finish by themselves.
+    host.leave();
+    if control.send(Message::Stop).await.is_err() {
+        tracing::debug!("The loop has ended already.");
+    }
+}
+
+async fn once(settings: &Settings) -> Result<Exit, CliError> {
+    let host = settings.system_host();
+    let _lock = settings.lock(host.as_ref()).await?;
+    let (control, _sender) = control(settings, Arc::clone(&host)).await?;
+    let settled = tokio::time::timeout(Duration::from_hours(6), control.settle()).await;
+    let control = settled.map_err(|_| CliError::new("it did not come to rest within six hours"))?;
+    if let Some(problem) = control.repo_problem() {
+        let hint = control.status().repo.hint;
+        let hint = hint.unwrap_or_else(|| "look at `[repo]` in agent.toml".to_owned());
+        return Err(CliError::new(problem).hint(hint));
+    }
+    let status = serde_json::to_value(control.status()).expect("a status serialises");
+    inspect::show_status(&status, false)
+}

@@ -1,0 +1,250 @@
+//! From settings to the things that the loop is made from. Reads the operator's files; starts nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hop3_plugin_api::{Abort, FileWrite, Host, HostDirs, Secret};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::config::{AgentConfig, RepoConfig, UserPolicy};
+use crate::control::Parts;
+use crate::execute::{Executor, Sites, chain, hex};
+use crate::host::{DataDirLock, HostConfig, SystemHost};
+use crate::machine::Machine;
+use crate::registry::{Registry, disabled};
+use crate::repo::{self, Mirror, Reference, RepoUrl, Token, TreePath};
+use crate::schema::Schemas;
+use crate::state::Store;
+use crate::webhook::HookSecret;
+
+/// An agent's settings with what is linked.
+pub struct Settings {
+    /// agent.toml.
+    pub config: AgentConfig,
+    /// This host's name.
+    pub host: String,
+    /// Composed schemas.
+    pub schemas: Arc<Schemas>,
+    /// Linked and enabled plugins.
+    pub registry: Registry,
+    /// This binary, started again for helper processes. A program that only links this library names the real one.
+    pub agent_binary: PathBuf,
+}
+
+impl Settings {
+    /// Settings with plugins that they switch off left out.
+    pub fn new(config: AgentConfig, schemas: Schemas, registry: &Registry) -> Self {
+        let host = config.host.clone().unwrap_or_else(machine_name);
+        let registry = registry.without(&disabled(&config.plugin));
+        Self {
+            config,
+            host,
+            schemas: Arc::new(schemas),
+            registry,
+            agent_binary: HostConfig::default().agent_binary,
+        }
+    }
+
+    /// Takes the data dir for this process alone, and makes its directories.
+    pub async fn lock(&self, host: &dyn Host) -> Result<DataDirLock, Abort> {
+        let dirs = self.dirs();
+        for (path, mode) in [
+            (dirs.data.clone(), 0o711),
+            (dirs.data.join("agent"), 0o700),
+            (dirs.data.join("apps"), 0o711),
+            (dirs.sites.clone(), 0o711),
+            (dirs.addons.clone(), 0o711),
+            (dirs.log.clone(), 0o700),
+            (dirs.run.clone(), 0o711),
+        ] {
+            host.ensure_dir(&path, mode, None)
+                .await
+                .map_err(|e| Abort::new(chain(&e)))?;
+        }
+        DataDirLock::take(&dirs.data).map_err(|error| Abort::new(chain(&error)))
+    }
+
+    /// The directories below the data dir.
+    pub fn dirs(&self) -> HostDirs {
+        let data = self.config.data_dir.clone();
+        HostDirs {
+            run: self.config.run_dir.clone(),
+            sites: data.join("sites"),
+            addons: data.join("addons"),
+            log: data.join("agent").join("log"),
+            data,
+        }
+    }
+
+    /// The real machine.
+    pub fn system_host(&self) -> Arc<SystemHost> {
+        let defaults = HostConfig::default();
+        let given = &self.config.tool_path;
+        let config = HostConfig {
+            tool_path: if given.is_empty() {
+                defaults.tool_path.clone()
+            } else {
+                given.clone()
+            },
+            agent_binary: self.agent_binary.clone(),
+            per_app_users: self.per_app_users(),
+            hidden: [defaults.hidden.clone(), vec![self.config.data_dir.clone()]].concat(),
+            ..defaults
+        };
+        Arc::new(SystemHost::new(config))
+    }
+
+    fn per_app_users(&self) -> bool {
+        let root = rustix::process::geteuid().is_root();
+        root && self.config.policy.users.unwrap_or(UserPolicy::PerApp) == UserPolicy::PerApp
+    }
+
+    /// The machine as plugins see it. Effect: makes the installation's id when there is none.
+    pub async fn machine(&self, host: Arc<dyn Host>) -> Result<Machine, Abort> {
+        let dirs = self.dirs();
+        let install = install_id(host.as_ref(), &dirs.data).await?;
+        Ok(Machine {
+            host,
+            registry: self.registry.clone(),
+            install,
+            settings: self.plugin_settings(),
+            per_app_users: self.per_app_users(),
+            dirs,
+        })
+    }
+
+    /// `[plugin.*]`, with the operator's policy and limits for builds given to the builder that carries them out.
+    fn plugin_settings(&self) -> BTreeMap<String, Value> {
+        let mut settings = self.config.plugin.clone();
+        let (policy, limits) = (&self.config.policy, &self.config.limits);
+        let from_policy = json!({
+            "network": policy.build_network,
+            "sandbox": policy.sandbox,
+            "timeout": limits.build_timeout.as_secs(),
+        });
+        let local = settings
+            .entry("local".to_owned())
+            .or_insert_with(|| json!({}));
+        if let (Some(local), Some(from_policy)) = (local.as_object_mut(), from_policy.as_object()) {
+            for (key, value) in from_policy {
+                local.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        settings
+    }
+
+    /// What the loop is made from.
+    pub fn parts(&self, machine: Machine, store: Store) -> Result<Parts, Abort> {
+        let section = self.repo()?;
+        let mirror =
+            open_mirror(section, &self.config.data_dir)?.with_fetch_program(&self.agent_binary);
+        let executor = Executor {
+            machine: Arc::new(machine),
+            sites: Arc::new(Sites::default()),
+            store: Arc::new(store),
+            builds: Arc::new(Semaphore::new(usize::from(self.config.limits.builds))),
+        };
+        Ok(Parts {
+            host: self.host.clone(),
+            executor,
+            schemas: Arc::clone(&self.schemas),
+            repo: Arc::new(mirror),
+            repo_path: section.path.clone(),
+            repo_url: section.url.clone(),
+            poll: section.poll.max(Duration::from_secs(1)),
+            drift: self.config.drift_interval.max(Duration::from_secs(1)),
+        })
+    }
+
+    /// The store beside the lock.
+    pub fn store(&self, host: Arc<dyn Host>) -> Result<Store, Abort> {
+        let path = self.config.data_dir.join("agent").join("state.db");
+        Store::open(&path, host).map_err(|error| Abort::new(chain(&error)))
+    }
+
+    /// The webhook's secret, when there is a webhook.
+    pub fn hook_secret(&self) -> Result<Option<HookSecret>, Abort> {
+        let webhook = self
+            .config
+            .repo
+            .as_ref()
+            .and_then(|repo| repo.webhook.as_ref());
+        let Some(webhook) = webhook else {
+            return Ok(None);
+        };
+        let text = read_secret(&webhook.secret_file)?;
+        let secret = HookSecret::new(text.expose()).map_err(|e| {
+            Abort::new(format!("`{}`: {e}", webhook.secret_file.display()))
+                .hint("write at least 16 random bytes into it")
+        })?;
+        Ok(Some(secret))
+    }
+
+    fn repo(&self) -> Result<&RepoConfig, Abort> {
+        self.config.repo.as_ref().ok_or_else(|| {
+            Abort::new("agent.toml names no config repo").hint(
+                "add `[repo]` with `url = \"https://…\"`; `hop3-agent init` writes an example",
+            )
+        })
+    }
+}
+
+fn open_mirror(section: &RepoConfig, data_dir: &Path) -> Result<Mirror, Abort> {
+    let mut config = repo::RepoConfig::new(
+        RepoUrl::parse(&section.url)?,
+        Reference::branch(&section.branch)?,
+    );
+    config.path = TreePath::parse(&section.path)?;
+    config.ca.clone_from(&section.ca_file);
+    config.limits.deadline = section.deadline;
+    if let Some(file) = &section.token_file {
+        config.token = Some(Token {
+            username: section.username.clone(),
+            secret: read_secret(file)?,
+        });
+    }
+    Mirror::open_or_init(data_dir.join("agent").join("repo"), config).map_err(|error| {
+        let abort = Abort::new(chain(&error));
+        match error.hint() {
+            Some(hint) => abort.hint(hint),
+            None => abort,
+        }
+    })
+}
+
+/// A secret file of the operator, without the line end that editors leave.
+fn read_secret(path: &Path) -> Result<Secret, Abort> {
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Abort::new(format!("could not read `{}`: {e}", path.display()))
+            .hint("the agent's user must be able to read it")
+    })?;
+    Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
+}
+
+/// The id that everything made here is stamped with. Made once.
+async fn install_id(host: &dyn Host, data_dir: &Path) -> Result<String, Abort> {
+    let path = data_dir.join("agent").join("install-id");
+    if let Some(bytes) = host.read(&path).await.map_err(|e| Abort::new(chain(&e)))? {
+        return String::from_utf8(bytes)
+            .map_err(|_| Abort::new(format!("`{}` is damaged", path.display())));
+    }
+    let mut bytes = [0; 16];
+    host.random(&mut bytes);
+    let id = hex(&bytes);
+    host.write_atomic(FileWrite::private(path, id.clone()))
+        .await
+        .map_err(|e| Abort::new(chain(&e)))?;
+    Ok(id)
+}
+
+/// The machine's own name, up to its first dot.
+fn machine_name() -> String {
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    name.split('.').next().unwrap_or(&name).to_owned()
+}

@@ -1,0 +1,384 @@
+//! `agent.toml`: what the operator of one host decides, and nobody who writes the config repo.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::agent_file::{
+    AgentFile, BuildNetworkPolicy, LimitsSection, PolicySection, RepoSection, SandboxPolicy,
+    UNBUILT, UserPolicy, WebhookProvider, WebhookSection,
+};
+use super::{read, strangers};
+use crate::schema::Schemas;
+use crate::spec::check::Kinds;
+use crate::spec::diagnostic::Diagnostic;
+use crate::spec::sections::ByteSize;
+use crate::spec::tree::Tree;
+
+/// Where the agent listens unless told otherwise.
+const LISTEN: &str = "127.0.0.1:9480";
+/// How long a fetch may take unless told otherwise.
+const FETCH_DEADLINE: Duration = Duration::from_mins(1);
+/// How long a build may take unless told otherwise.
+const BUILD_TIMEOUT: Duration = Duration::from_mins(30);
+/// The pace of polls and of drift probes unless told otherwise.
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// `agent.toml` with its defaults.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentConfig {
+    /// This host's name; none means the machine's own.
+    pub host: Option<String>,
+    /// Where everything that must stay is kept.
+    pub data_dir: PathBuf,
+    /// Where sockets are kept.
+    pub run_dir: PathBuf,
+    /// Where the read-only state and webhooks are; none means nowhere.
+    pub listen: Option<SocketAddr>,
+    /// Where tools are looked up; empty means the usual directories.
+    pub tool_path: Vec<PathBuf>,
+    /// The config repo; none means that there is none yet.
+    pub repo: Option<RepoConfig>,
+    /// What apps may do.
+    pub policy: PolicyConfig,
+    /// What builds may use.
+    pub limits: LimitsConfig,
+    /// The time in which everything is looked at once.
+    pub drift_interval: Duration,
+    /// Settings of plugins, by plugin.
+    pub plugin: BTreeMap<String, Value>,
+    /// Remarks that stop nothing.
+    pub notes: Vec<Diagnostic>,
+}
+
+/// `[repo]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepoConfig {
+    /// Its URL.
+    pub url: String,
+    /// The branch that is followed.
+    pub branch: String,
+    /// The directory that is its root; empty for the whole.
+    pub path: String,
+    /// The time between two looks.
+    pub poll: Duration,
+    /// A file that holds the token or password.
+    pub token_file: Option<PathBuf>,
+    /// The user name that goes with it.
+    pub username: String,
+    /// Further trusted certificates.
+    pub ca_file: Option<PathBuf>,
+    /// The longest that a fetch may take.
+    pub deadline: Duration,
+    /// Pushes that a forge announces.
+    pub webhook: Option<WebhookConfig>,
+}
+
+/// `[repo.webhook]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookConfig {
+    /// Whose signature is checked.
+    pub provider: WebhookProvider,
+    /// A file that holds the shared secret.
+    pub secret_file: PathBuf,
+}
+
+/// `[policy]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyConfig {
+    /// As whom apps run; none means per app for root, else the agent's user.
+    pub users: Option<UserPolicy>,
+    /// The network that builds reach.
+    pub build_network: BuildNetworkPolicy,
+    /// What happens where a sandbox cannot be had.
+    pub sandbox: SandboxPolicy,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// Builds at the same time.
+    pub builds: u16,
+    /// The longest that a build may take.
+    pub build_timeout: Duration,
+    /// Memory of one build, in bytes.
+    pub memory: Option<u64>,
+    /// Processes and threads of one build.
+    pub processes: Option<u64>,
+}
+
+impl AgentConfig {
+    /// Reads `agent.toml`. `path` is what messages call it.
+    pub fn parse(text: &str, path: &str, schemas: &Schemas) -> Result<Self, Vec<Diagnostic>> {
+        let tree = Tree::read(path, text.as_bytes())?;
+        let others = [
+            ("hosts/<host>.toml in the config repo", &schemas.host),
+            ("the app's hop3.toml", &schemas.hop3),
+        ];
+        let file: AgentFile = read(
+            &tree,
+            &Kinds {
+                own: &schemas.agent,
+                others,
+            },
+            &UNBUILT,
+        )?;
+        let mut found = Vec::new();
+        let listen = listen(&tree, file.listen.as_deref(), &mut found);
+        absolute(&tree, &mut found);
+        let repo = file
+            .repo
+            .and_then(|section| repo(&tree, section, &mut found));
+        if !found.is_empty() {
+            return Err(found);
+        }
+        Ok(Self {
+            host: file.host,
+            data_dir: file
+                .data_dir
+                .unwrap_or_else(|| "/var/lib/hop3-agent".to_owned())
+                .into(),
+            run_dir: file
+                .run_dir
+                .unwrap_or_else(|| "/run/hop3-agent".to_owned())
+                .into(),
+            listen,
+            tool_path: file
+                .tool_path
+                .unwrap_or_default()
+                .into_iter()
+                .map(PathBuf::from)
+                .collect(),
+            repo,
+            policy: policy(&file.policy.unwrap_or_default()),
+            limits: limits(&file.limits.unwrap_or_default()),
+            drift_interval: file
+                .drift
+                .and_then(|drift| drift.interval)
+                .map_or(MINUTE, |period| period.0),
+            plugin: file.plugin.unwrap_or_default(),
+            notes: strangers(&tree, &schemas.plugins),
+        })
+    }
+}
+
+/// Paths of the operator are absolute: the agent's working directory means nothing.
+fn absolute(tree: &Tree, found: &mut Vec<Diagnostic>) {
+    let one = [
+        "/data-dir",
+        "/run-dir",
+        "/repo/token-file",
+        "/repo/ca-file",
+        "/repo/webhook/secret-file",
+    ];
+    let mut pointers: Vec<String> = one.map(str::to_owned).into();
+    let tools = tree
+        .value
+        .get("tool-path")
+        .and_then(Value::as_array)
+        .map_or(0, Vec::len);
+    pointers.extend((0..tools).map(|index| format!("/tool-path/{index}")));
+    for pointer in pointers {
+        let path = tree.value.pointer(&pointer).and_then(Value::as_str);
+        if let Some(path) = path.filter(|path| !path.starts_with('/')) {
+            found.push(
+                tree.error(&pointer, format!("the path `{path}` is not absolute"))
+                    .hint("start it with `/`"),
+            );
+        }
+    }
+}
+
+fn listen(tree: &Tree, text: Option<&str>, found: &mut Vec<Diagnostic>) -> Option<SocketAddr> {
+    let text = text.unwrap_or(LISTEN);
+    if text.is_empty() {
+        return None;
+    }
+    let address = text.parse();
+    if address.is_err() {
+        let hint =
+            format!("write an address and a port, such as `{LISTEN}`, or an empty text for none");
+        found.push(
+            tree.error(
+                "/listen",
+                format!("`{text}` is not an address to listen on"),
+            )
+            .hint(hint),
+        );
+    }
+    address.ok()
+}
+
+fn repo(tree: &Tree, section: RepoSection, found: &mut Vec<Diagnostic>) -> Option<RepoConfig> {
+    let Some(url) = section.url else {
+        found.push(tree.key_error("/repo", "`[repo]` lacks the key `url`"));
+        return None;
+    };
+    if url
+        .split_once("://")
+        .is_some_and(|(_, rest)| rest.split('/').next().unwrap_or_default().contains('@'))
+    {
+        let hint =
+            "put the user name into `username` and the token into the file that `token-file` names";
+        found.push(
+            tree.error("/repo/url", "the URL holds credentials")
+                .hint(hint)
+                .redacted(),
+        );
+    }
+    Some(RepoConfig {
+        url,
+        branch: section.branch.unwrap_or_else(|| "main".to_owned()),
+        path: section.path.unwrap_or_default(),
+        poll: section.poll.map_or(MINUTE, |period| period.0),
+        token_file: section.token_file.map(PathBuf::from),
+        username: section.username.unwrap_or_else(|| "git".to_owned()),
+        ca_file: section.ca_file.map(PathBuf::from),
+        deadline: section.deadline.map_or(FETCH_DEADLINE, |period| period.0),
+        webhook: section
+            .webhook
+            .and_then(|webhook| checked_webhook(tree, webhook, found)),
+    })
+}
+
+fn checked_webhook(
+    tree: &Tree,
+    section: WebhookSection,
+    found: &mut Vec<Diagnostic>,
+) -> Option<WebhookConfig> {
+    if section.provider != WebhookProvider::Generic {
+        let name = tree
+            .value
+            .pointer("/repo/webhook/provider")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let message = format!("webhooks of `{name}` are not built yet");
+        found.push(
+            tree.error("/repo/webhook/provider", message)
+                .hint("use `generic`, which takes an HMAC-SHA-256 signature"),
+        );
+        return None;
+    }
+    Some(WebhookConfig {
+        provider: section.provider,
+        secret_file: section.secret_file.into(),
+    })
+}
+
+fn policy(section: &PolicySection) -> PolicyConfig {
+    PolicyConfig {
+        users: section.users,
+        build_network: section.build_network.unwrap_or_default(),
+        sandbox: section.sandbox.unwrap_or_default(),
+    }
+}
+
+fn limits(section: &LimitsSection) -> LimitsConfig {
+    LimitsConfig {
+        builds: section.builds.unwrap_or(2),
+        build_timeout: section
+            .build_timeout
+            .map_or(BUILD_TIMEOUT, |period| period.0),
+        memory: section.memory.map(ByteSize::bytes),
+        processes: section.processes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<AgentConfig, Vec<String>> {
+        AgentConfig::parse(text, "agent.toml", &Schemas::compose(&[])).map_err(|found| {
+            let line = |d: &Diagnostic| {
+                format!(
+                    "{}:{}: {}{}",
+                    d.position.line,
+                    d.position.column,
+                    d.message,
+                    d.hint
+                        .as_ref()
+                        .map(|hint| format!(" ({hint})"))
+                        .unwrap_or_default()
+                )
+            };
+            found.iter().map(line).collect()
+        })
+    }
+
+    #[test]
+    fn an_empty_file_gives_the_defaults() {
+        let config = parse("").unwrap();
+        assert_eq!(config.listen.unwrap().to_string(), "127.0.0.1:9480");
+        assert_eq!(
+            (config.limits.builds, config.drift_interval.as_secs()),
+            (2, 60)
+        );
+        assert_eq!(config.repo, None);
+    }
+
+    #[test]
+    fn the_repo_is_read_with_its_webhook() {
+        let config = parse(
+            "listen = \"\"\n[repo]\nurl = \"https://forge.test/ops.git\"\npoll = \"5m\"\n\
+             [repo.webhook]\nprovider = \"generic\"\nsecret-file = \"/etc/hop3-agent/hook\"\n",
+        )
+        .unwrap();
+        let repo = config.repo.unwrap();
+        assert_eq!(
+            (repo.poll.as_secs(), repo.branch.as_str(), config.listen),
+            (300, "main", None)
+        );
+        assert_eq!(repo.webhook.unwrap().provider, WebhookProvider::Generic);
+    }
+
+    #[test]
+    fn a_key_in_the_wrong_file_is_told_the_right_one() {
+        let found = parse("apps = [\"*\"]\n[run]\nstart = \"x\"\n").unwrap_err();
+        assert_eq!(
+            found,
+            [
+                "1:1: unknown key `apps` (`apps` belongs in hosts/<host>.toml in the config repo)",
+                "2:2: unknown section `[run]` (`run` belongs in the app's hop3.toml)",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_built_yet_refuses_in_clear_words() {
+        let found = parse(
+            "[repo]\nurl = \"https://f.test/x\"\nssh-key = \"/k\"\n[trust]\nhistory = true\n",
+        )
+        .unwrap_err();
+        assert_eq!(
+            found,
+            [
+                "3:1: `repo.ssh-key` is not built yet (use an `https://` URL with `token-file`)",
+                "4:2: `trust` is not built yet (remove the section; commits are not verified yet)",
+            ]
+        );
+        let found = parse(
+            "[repo]\nurl = \"x\"\n[repo.webhook]\nprovider = \"github\"\nsecret-file = \"/s\"\n",
+        )
+        .unwrap_err();
+        assert!(
+            found[0].starts_with("4:12: webhooks of `github` are not built yet"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let found =
+            parse("listen = 9480\n[repo]\npoll = \"fast\"\n[limits]\nbuilds = 0\n").unwrap_err();
+        assert_eq!(found.len(), 3, "{found:?}");
+        let found = parse(
+            "data-dir = \"x\"\nlisten = \"nowhere\"\n[repo]\nurl = \"https://u:p@f.test/x\"\n",
+        )
+        .unwrap_err();
+        assert_eq!(found.len(), 3, "{found:?}");
+    }
+}

@@ -1,0 +1,221 @@
+//! The sections of `agent.toml` as the operator writes them, from which both the JSON schema and the reading come.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Unbuilt;
+use crate::spec::sections::{ByteSize, Period};
+
+/// Keys that validate and are not built yet, with what to do instead.
+pub(super) const UNBUILT: [Unbuilt; 13] = [
+    ("/repo/tag", "use `branch`"),
+    ("/repo/semver", "use `branch`"),
+    ("/repo/commit", "use `branch`"),
+    ("/repo/mirrors", "name one `url`"),
+    ("/repo/ssh-key", "use an `https://` URL with `token-file`"),
+    ("/repo/known-hosts", "use an `https://` URL with `ca-file`"),
+    ("/trust", "remove the section; commits are not verified yet"),
+    ("/gate", "remove the section; every change is applied"),
+    (
+        "/secrets",
+        "remove the section; encrypted secrets cannot be read yet",
+    ),
+    ("/policy/packages", "install host packages by hand"),
+    ("/limits/cpu", "remove the key"),
+    (
+        "/drift/mode",
+        "set `[deploy] drift` in the app's `hop3.toml`",
+    ),
+    ("/notify", "remove the section"),
+];
+
+/// The agent of one host.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[schemars(title = "agent.toml")]
+pub(crate) struct AgentFile {
+    /// This host's name in the config repo: `hosts/<host>.toml`. The machine's own name when absent.
+    pub(super) host: Option<String>,
+    /// Where everything that must stay is kept. Default `/var/lib/hop3-agent`.
+    pub(super) data_dir: Option<String>,
+    /// Where sockets are kept; short. Default `/run/hop3-agent`.
+    pub(super) run_dir: Option<String>,
+    /// The address of the read-only state and of webhooks. Default `127.0.0.1:9480`; empty for none.
+    pub(super) listen: Option<String>,
+    /// Directories in which tools are looked up, instead of the usual ones.
+    pub(super) tool_path: Option<Vec<String>>,
+    /// The config repo.
+    pub(super) repo: Option<RepoSection>,
+    /// What apps may do on this host.
+    pub(super) policy: Option<PolicySection>,
+    /// What builds may use on this host.
+    pub(super) limits: Option<LimitsSection>,
+    /// How differences between spec and reality are looked for.
+    pub(super) drift: Option<DriftSection>,
+    /// Settings of plugins, by plugin.
+    pub(super) plugin: Option<BTreeMap<String, Value>>,
+    /// Who may sign commits. Not built yet.
+    #[serde(rename = "trust")]
+    _trust: Option<Value>,
+    /// What waits for approval. Not built yet.
+    #[serde(rename = "gate")]
+    _gate: Option<Value>,
+    /// How secrets are decrypted. Not built yet.
+    #[serde(rename = "secrets")]
+    _secrets: Option<Value>,
+    /// Who is told. Not built yet.
+    #[serde(rename = "notify")]
+    _notify: Option<Value>,
+}
+
+/// The config repo.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(super) struct RepoSection {
+    /// Its URL, without credentials.
+    pub(super) url: Option<String>,
+    /// The branch that is followed. Default `main`.
+    pub(super) branch: Option<String>,
+    /// The directory in it that is the config repo's root.
+    pub(super) path: Option<String>,
+    /// The time between two looks. Default `60s`.
+    pub(super) poll: Option<Period>,
+    /// A file that holds the token or password.
+    pub(super) token_file: Option<String>,
+    /// The user name that goes with the token. Default `git`.
+    pub(super) username: Option<String>,
+    /// A file with the certificates that are trusted beside the usual ones.
+    pub(super) ca_file: Option<String>,
+    /// The longest that a fetch may take. Default `60s`.
+    pub(super) deadline: Option<Period>,
+    /// Pushes that a forge announces.
+    pub(super) webhook: Option<WebhookSection>,
+    /// The tag that is taken. Not built yet.
+    #[serde(rename = "tag")]
+    _tag: Option<String>,
+    /// The range of tags that is followed. Not built yet.
+    #[serde(rename = "semver")]
+    _semver: Option<String>,
+    /// The commit that is taken. Not built yet.
+    #[serde(rename = "commit")]
+    _commit: Option<String>,
+    /// Other URLs. Not built yet.
+    #[serde(rename = "mirrors")]
+    _mirrors: Option<Vec<String>>,
+    /// A file with an SSH key. Not built yet.
+    #[serde(rename = "ssh-key")]
+    _ssh_key: Option<String>,
+    /// A file with SSH host keys. Not built yet.
+    #[serde(rename = "known-hosts")]
+    _known_hosts: Option<String>,
+}
+
+/// Pushes that a forge announces.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct WebhookSection {
+    /// Whose signature is checked.
+    pub(super) provider: WebhookProvider,
+    /// A file that holds the shared secret, at least 16 bytes.
+    pub(super) secret_file: String,
+}
+
+/// The forge that calls the webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(
+    missing_docs,
+    reason = "the names are the forges' own, and docs of variants would show as schema branches"
+)]
+pub enum WebhookProvider {
+    Generic,
+    Github,
+    Gitlab,
+    Gitea,
+    Forgejo,
+    Gogs,
+    Bitbucket,
+}
+
+/// What apps may do on this host.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(super) struct PolicySection {
+    /// `per-app`: each app has its own user (needs root). `none`: apps run as the agent's user. Default: `per-app` for root, else `none`.
+    pub(super) users: Option<UserPolicy>,
+    /// The network that builds reach. Default `dependencies`.
+    pub(super) build_network: Option<BuildNetworkPolicy>,
+    /// What happens where a sandbox cannot be had. Default `best-effort`.
+    pub(super) sandbox: Option<SandboxPolicy>,
+    /// Who installs host packages. Not built yet.
+    #[serde(rename = "packages")]
+    _packages: Option<Value>,
+}
+
+/// As whom apps run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum UserPolicy {
+    /// Each app as a user of its own.
+    PerApp,
+    /// All as the agent's user.
+    None,
+}
+
+/// The network that builds reach.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BuildNetworkPolicy {
+    /// Only steps that fetch dependencies reach it.
+    #[default]
+    Dependencies,
+    /// Every step reaches it.
+    All,
+    /// No step reaches it.
+    None,
+}
+
+/// What happens where a sandbox cannot be had.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SandboxPolicy {
+    /// As much as the kernel offers.
+    #[default]
+    BestEffort,
+    /// The host refuses to build or run without one.
+    Required,
+}
+
+/// What builds may use on this host.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(super) struct LimitsSection {
+    /// Builds at the same time. Default 2.
+    #[schemars(range(min = 1, max = 64))]
+    pub(super) builds: Option<u16>,
+    /// The longest that a build may take. Default `30m`.
+    pub(super) build_timeout: Option<Period>,
+    /// Memory of one build.
+    pub(super) memory: Option<ByteSize>,
+    /// Processes and threads of one build.
+    #[schemars(range(min = 1))]
+    pub(super) processes: Option<u64>,
+    /// Processors of one build. Not built yet.
+    #[serde(rename = "cpu")]
+    _cpu: Option<Value>,
+}
+
+/// How differences between spec and reality are looked for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(super) struct DriftSection {
+    /// The time in which everything is looked at once. Default `60s`.
+    pub(super) interval: Option<Period>,
+    /// What happens. Not built yet for a whole host.
+    #[serde(rename = "mode")]
+    _mode: Option<Value>,
+}

@@ -1,0 +1,127 @@
+//! Release commands: once per release. `started` is on disk before a command runs and its exit after, so that a crash in between is
+//! known for what it is.
+
+use std::time::Duration;
+
+use hop3_plugin_api::{
+    Abort, Context, Deployer, Exit, ExitRecord, FileWrite, Launch, OneOff, PluginError, Result,
+};
+
+use crate::observe::{OnceCommand, OnceRecord, StateFiles, read_json};
+use crate::spec::OnInterrupt;
+
+/// The longest that one release command may take.
+const DEADLINE: Duration = Duration::from_mins(30);
+
+/// Between two looks at a command that an earlier agent started.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// What a release command is run with.
+pub(super) struct Once<'a> {
+    pub(super) cx: &'a Context<'a>,
+    pub(super) deployer: &'a dyn Deployer,
+    pub(super) launch: &'a Launch<'a>,
+    pub(super) files: &'a StateFiles,
+}
+
+impl Once<'_> {
+    /// Effect: runs those commands that have not succeeded yet, in order.
+    pub(super) async fn run(&self, commands: &[String], on_interrupt: OnInterrupt) -> Result<()> {
+        let number = self.launch.release.number;
+        let mut record: OnceRecord = read_json(self.cx.host, &self.files.once(number))
+            .await?
+            .unwrap_or_default();
+        self.settle(&mut record, on_interrupt).await?;
+        for (index, command) in commands.iter().enumerate().skip(record.commands.len()) {
+            record.commands.push(OnceCommand {
+                command: command.clone(),
+                exit: None,
+            });
+            self.save(&record).await?;
+            let exit = self.command(index, command).await?;
+            let last = record
+                .commands
+                .last_mut()
+                .expect("a command was just pushed");
+            last.exit = Some(exit.clone());
+            self.save(&record).await?;
+            succeeded(command, exit)?;
+        }
+        record.done = true;
+        self.save(&record).await
+    }
+
+    /// Learns what became of a command that an earlier agent started, and drops failed attempts so that they are tried again.
+    async fn settle(&self, record: &mut OnceRecord, on_interrupt: OnInterrupt) -> Result<()> {
+        let index = record.commands.len().saturating_sub(1);
+        let Some(last) = record.commands.last_mut() else {
+            return Ok(());
+        };
+        if last.exit.is_none() {
+            last.exit = self.exit_of(index).await?;
+            if last.exit.is_none() && on_interrupt == OnInterrupt::Hold {
+                return Err(interrupted(&last.command));
+            }
+        }
+        if !last.exit.as_ref().is_some_and(Exit::success) {
+            record.commands.pop();
+        }
+        Ok(())
+    }
+
+    /// How a command of an earlier agent ended. One that still runs is waited for; its own watcher ends it at its deadline.
+    async fn exit_of(&self, index: usize) -> Result<Option<Exit>> {
+        let file = self.files.once_exit(self.launch.release.number, index);
+        loop {
+            match read_json(self.cx.host, &file).await? {
+                Some(ExitRecord::Ended(exit)) => return Ok(Some(exit)),
+                Some(ExitRecord::Running(watcher)) if self.cx.host.is_running(&watcher) => {
+                    self.cx.host.sleep(LOOK_AGAIN).await;
+                }
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    async fn command(&self, index: usize, command: &str) -> Result<Exit> {
+        let exit_file = self.files.once_exit(self.launch.release.number, index);
+        self.cx
+            .host
+            .remove_beneath(self.files.app(), &exit_file)
+            .await?;
+        let command = OneOff {
+            exit_file: Some(exit_file),
+            ..OneOff::new(command, DEADLINE)
+        };
+        self.deployer.run(self.cx, self.launch, &command).await
+    }
+
+    async fn save(&self, record: &OnceRecord) -> Result<()> {
+        let bytes = serde_json::to_vec_pretty(record).map_err(|e| {
+            PluginError::other("could not write the record of a release command", e)
+        })?;
+        let path = self.files.once(self.launch.release.number);
+        self.cx
+            .host
+            .write_atomic(FileWrite::private(path, bytes))
+            .await?;
+        Ok(())
+    }
+}
+
+fn succeeded(command: &str, exit: Exit) -> Result<()> {
+    if exit.success() {
+        return Ok(());
+    }
+    Err(PluginError::Command {
+        command: command.chars().take(200).collect(),
+        status: exit.status.to_string(),
+        tail: exit.tail,
+    })
+}
+
+fn interrupted(command: &str) -> PluginError {
+    Abort::new(format!("the release command `{command}` was interrupted, and whether it took effect is not known"))
+        .hint("look at what it changed; a new commit, or `on-interrupt = \"retry\"` in `[deploy]`, lets it run again")
+        .into()
+}

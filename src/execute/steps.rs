@@ -1,0 +1,403 @@
+//! What each action of a plan does. One function per action; each may be repeated.
+
+use std::time::Duration;
+
+use hop3_plugin_api::{
+    Abort, AddonInstance, BuildArtifact, BuildPlan, Counts, Digest, Endpoint, HostError,
+    PluginName, ReleaseId, Result,
+};
+
+use tokio::sync::SemaphorePermit;
+
+use super::once::Once;
+use super::run::{Run, Stage};
+use super::{retain, stamps};
+use crate::health;
+use crate::machine::AppSide;
+use crate::observe::{Pin, RoutedSite};
+use crate::plan::{Action, ReleaseRef, Step};
+use crate::release::{Release, Route, paths, routed_endpoints, site};
+use crate::spec::{HealthCheck, OnInterrupt};
+
+/// How long a build may keep others waiting.
+const SLOT_TIME: Duration = Duration::from_mins(1);
+
+impl Action {
+    /// The action in one word, for messages and events.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Build { .. } => "build",
+            Self::ReuseArtifact { .. } => "reuse artifact",
+            Self::EnsureAddon { .. } => "addon",
+            Self::ReleaseCommand { .. } => "release command",
+            Self::Deploy { .. } => "start",
+            Self::Gate { .. } => "health gate",
+            Self::Switch { .. } => "switch",
+            Self::Drain { .. } => "drain",
+            Self::Scale { .. } => "scale",
+            Self::Stop { .. } => "stop",
+            Self::Unroute { .. } => "unroute",
+            Self::Tombstone => "tombstone",
+            Self::Retain { .. } => "retain",
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Effect: carries out one step.
+    pub(super) async fn step(&mut self, step: &Step) -> Result<()> {
+        match &step.action {
+            Action::Build { builder, plan, .. } => self.build(builder, plan).await,
+            Action::ReuseArtifact { of } => self.reuse(of).await,
+            Action::EnsureAddon { addon } => self.ensure_addon(addon).await,
+            Action::ReleaseCommand {
+                release,
+                commands,
+                on_interrupt,
+            } => self.release_command(release, commands, *on_interrupt).await,
+            Action::Deploy {
+                release, counts, ..
+            } => self.deploy(release, counts).await,
+            Action::Gate { release, check } => self.gate(release, check).await,
+            Action::Switch {
+                release,
+                proxy,
+                route,
+            } => {
+                self.switch(release, proxy.as_ref().zip(route.as_ref()))
+                    .await
+            }
+            Action::Drain { release, seconds } => {
+                self.drain(release, Duration::from_secs(*seconds)).await
+            }
+            Action::Scale { release, counts } => self.scale(release, counts).await,
+            Action::Stop { release } => {
+                let number = self.release(release)?.id.number;
+                self.stop(number).await
+            }
+            Action::Unroute { proxy } => self.unroute(proxy).await,
+            Action::Tombstone => self.tombstone().await,
+            Action::Retain { keep } => self.retain(*keep).await,
+        }
+    }
+
+    async fn build(&mut self, builder: &PluginName, plan: &BuildPlan) -> Result<()> {
+        let id = self.open_release().await?;
+        let machine = &self.executor.machine;
+        let builder = machine.registry.builders.require(builder.as_str())?;
+        let app_paths = paths(&machine.dirs.data, &id);
+        let target = self.target()?.clone();
+        let side = AppSide {
+            source: self.source.as_ref(),
+            env: &hop3_plugin_api::EnvMap::new(),
+            user: self.user,
+        };
+        let permit = self
+            .executor
+            .builds
+            .acquire()
+            .await
+            .map_err(|_| Abort::new("the agent is stopping"))?;
+        let cx = machine.context(&target, &app_paths, side);
+        let artifact = build_in_slot(builder.build(&cx, plan), permit).await?;
+        self.stamp(id, artifact).await
+    }
+
+    async fn reuse(&mut self, of: &ReleaseRef) -> Result<()> {
+        let artifact = self.release(of)?.artifact.clone();
+        let id = self.open_release().await?;
+        self.stamp(id, artifact).await
+    }
+
+    /// Effect: takes a number and an empty directory for the new release.
+    async fn open_release(&mut self) -> Result<ReleaseId> {
+        let host = self.executor.machine.host.as_ref();
+        let highest = self.releases.keys().last().copied().unwrap_or(0);
+        let number = stamps::next_number(host, &self.files, highest).await?;
+        self.made = Some(number);
+        host.remove_beneath(self.files.app(), &self.files.release(number))
+            .await?;
+        host.ensure_dir(&self.files.release(number), 0o755, None)
+            .await?;
+        Ok(self.release_id(number))
+    }
+
+    /// Effect: writes the stamp that makes the new release whole.
+    async fn stamp(&mut self, id: ReleaseId, artifact: BuildArtifact) -> Result<()> {
+        let machine = &self.executor.machine;
+        let target = self.target()?.clone();
+        let release = Release {
+            format: stamps::STAMP_FORMAT,
+            install: machine.install.clone(),
+            key: target.key(),
+            build_key: target.build_key(),
+            revision: self.job.revision.clone(),
+            created: machine.host.now(),
+            served: false,
+            artifact,
+            target,
+            id,
+        };
+        stamps::write(
+            machine.host.as_ref(),
+            self.files.stamp(release.id.number),
+            &release,
+        )
+        .await?;
+        self.releases.insert(release.id.number, release);
+        Ok(())
+    }
+
+    async fn ensure_addon(&mut self, addon: &AddonInstance) -> Result<()> {
+        let machine = &self.executor.machine;
+        let plugin = machine.registry.addons.require(addon.kind.as_str())?;
+        let target = self.target()?.clone();
+        let id = self.release_id(self.made.or(self.current).unwrap_or(0));
+        let app_paths = paths(&machine.dirs.data, &id);
+        let side = AppSide {
+            source: self.source.as_ref(),
+            env: &hop3_plugin_api::EnvMap::new(),
+            user: self.user,
+        };
+        plugin
+            .create(&machine.context(&target, &app_paths, side), addon)
+            .await?;
+        let host = machine.host.as_ref();
+        let mut made: std::collections::BTreeMap<_, _> =
+            crate::observe::read_json(host, &self.files.addons())
+                .await?
+                .unwrap_or_default();
+        made.insert(addon.name.clone(), Digest::of(addon));
+        stamps::write(host, self.files.addons(), &made).await
+    }
+
+    async fn release_command(
+        &mut self,
+        of: &ReleaseRef,
+        commands: &[String],
+        on_interrupt: OnInterrupt,
+    ) -> Result<()> {
+        let stage = self.stage(of).await?;
+        let (cx, launch) = (self.context(&stage), stage.launch());
+        let once = Once {
+            cx: &cx,
+            deployer: stage.deployer.as_ref(),
+            launch: &launch,
+            files: &self.files,
+        };
+        once.run(commands, on_interrupt).await
+    }
+
+    async fn deploy(&mut self, of: &ReleaseRef, counts: &Counts) -> Result<()> {
+        let stage = self.stage(of).await?;
+        self.started = Some(stage.release.id.number);
+        stage
+            .deployer
+            .deploy(&self.context(&stage), &stage.launch(), counts)
+            .await?;
+        Ok(())
+    }
+
+    async fn gate(&mut self, of: &ReleaseRef, check: &HealthCheck) -> Result<()> {
+        let stage = self.stage(of).await?;
+        let host_header = stage
+            .target
+            .route
+            .as_ref()
+            .and_then(|route| route.hosts.first())
+            .map(ToString::to_string);
+        let gate = health::Gate {
+            check,
+            may_have_restarted: Some(stage.release.id.number) == self.current,
+            host_header,
+            routed: stage.target.counts_of(true),
+        };
+        gate.wait(
+            &self.context(&stage),
+            stage.deployer.as_ref(),
+            &stage.release.id,
+        )
+        .await
+    }
+
+    /// The endpoints of every routed instance. Requests never go to a part of a release, and least of all to none of it, because an
+    /// instance could not be asked at this moment.
+    async fn endpoints(&self, stage: &Stage) -> Result<Vec<Endpoint>> {
+        let cx = self.context(stage);
+        let statuses = stage.deployer.check_status(&cx, &stage.release.id).await?;
+        let endpoints = routed_endpoints(&statuses);
+        let wanted: usize = stage
+            .target
+            .counts_of(true)
+            .values()
+            .map(|count| usize::from(*count))
+            .sum();
+        if endpoints.len() < wanted {
+            let known = endpoints.len();
+            return Err(HostError::Refused {
+                doing: format!("send requests to release {}", stage.release.id.number),
+                reason: format!("only {known} of {wanted} instances are known to run"),
+            }
+            .into());
+        }
+        Ok(endpoints)
+    }
+
+    /// Effect: sends requests to the release and makes it the current one.
+    async fn switch(
+        &mut self,
+        of: &ReleaseRef,
+        routing: Option<(&PluginName, &Route)>,
+    ) -> Result<()> {
+        let stage = self.stage(of).await?;
+        let machine = &self.executor.machine;
+        if let Some((proxy, route)) = routing {
+            let endpoints = self.endpoints(&stage).await?;
+            let site = site(&machine.dirs.data, &stage.release, route, &endpoints);
+            let routed = RoutedSite {
+                proxy: proxy.clone(),
+                site,
+            };
+            // From here on requests may go to the new release, even when the proxy's answer is lost.
+            self.switched = true;
+            if let Some(reason) = self.executor.sites.put(machine, routed.clone()).await? {
+                self.switched = false;
+                let refusal = format!("the proxy `{proxy}` refuses the site: {reason}");
+                return Err(Abort::new(refusal).into());
+            }
+            // Stamped only now: a later agent must never give a proxy the site of a release that did not make it.
+            stamps::write(machine.host.as_ref(), self.files.site(), &routed).await?;
+        } else if let Some(proxy) = self.former_proxy().await? {
+            self.unroute(&proxy).await?;
+        }
+        stamps::set_current(machine.host.as_ref(), &self.files, &stage.release).await?;
+        self.switched = true;
+        self.current = Some(stage.release.id.number);
+        self.end_other_pin(stage.release.id.number).await?;
+        self.restamp(stage).await
+    }
+
+    /// Effect: records that the release has served, and the target's newest counts, route and checks.
+    async fn restamp(&mut self, stage: Stage) -> Result<()> {
+        let Stage {
+            release: former,
+            target,
+            ..
+        } = stage;
+        let mut release = Release {
+            served: true,
+            ..former.clone()
+        };
+        if release.key == target.key() {
+            release.target = target;
+        }
+        if release != former {
+            let path = self.files.stamp(release.id.number);
+            stamps::write(self.executor.machine.host.as_ref(), path, &release).await?;
+            self.releases.insert(release.id.number, release);
+        }
+        Ok(())
+    }
+
+    /// Effect: a pin to another release than the one that serves now is over; it must not come back with a later commit.
+    async fn end_other_pin(&self, serving: u32) -> Result<()> {
+        let host = self.executor.machine.host.as_ref();
+        let pin: Option<Pin> = crate::observe::read_json(host, &self.files.pin()).await?;
+        if pin.is_some_and(|pin| pin.release != serving) {
+            host.remove_beneath(self.files.app(), &self.files.pin())
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn former_proxy(&self) -> Result<Option<PluginName>> {
+        let site: Option<RoutedSite> =
+            crate::observe::read_json(self.executor.machine.host.as_ref(), &self.files.site())
+                .await?;
+        Ok(site.map(|routed| routed.proxy))
+    }
+
+    async fn drain(&mut self, of: &ReleaseRef, deadline: Duration) -> Result<()> {
+        let release = self.release(of)?.id.clone();
+        let machine = &self.executor.machine;
+        let Some(proxy) = self.former_proxy().await? else {
+            return Ok(());
+        };
+        let plugin = machine.registry.proxies.require(proxy.as_str())?;
+        if !plugin
+            .drain(&machine.host_context(), &release, deadline)
+            .await?
+        {
+            tracing::warn!(%release, "Requests were still in flight when the drain timeout ended.");
+        }
+        Ok(())
+    }
+
+    async fn scale(&mut self, of: &ReleaseRef, counts: &Counts) -> Result<()> {
+        let stage = self.stage(of).await?;
+        stage
+            .deployer
+            .scale(&self.context(&stage), &stage.launch(), counts)
+            .await?;
+        if Some(stage.release.id.number) == self.current {
+            self.restamp(stage).await?;
+        }
+        Ok(())
+    }
+
+    async fn unroute(&mut self, proxy: &PluginName) -> Result<()> {
+        let machine = &self.executor.machine;
+        self.executor.sites.take(machine, self.app(), proxy).await?;
+        machine
+            .host
+            .remove_beneath(self.files.app(), &self.files.site())
+            .await?;
+        Ok(())
+    }
+
+    /// Effect: the app is gone from here on; releases go, data and stamps of addons stay.
+    async fn tombstone(&mut self) -> Result<()> {
+        let host = self.executor.machine.host.as_ref();
+        let left = serde_json::json!({ "format": 1, "app": self.app(), "removed": host.now(), "revision": self.job.revision });
+        let (app, files) = (self.files.app(), &self.files);
+        for gone in [files.current(), files.releases(), app.join("layers")] {
+            host.remove_beneath(app, &gone).await?;
+        }
+        // The number of the current release goes last: as long as it is there, an agent that finds no tombstone begins again.
+        stamps::write(host, files.tombstone(), &left).await?;
+        let current = files.state().join("current.json");
+        Ok(host.remove_beneath(app, &current).await?)
+    }
+
+    async fn retain(&mut self, keep: u16) -> Result<()> {
+        let releases: Vec<&Release> = self.releases.values().collect();
+        let pinned: Option<Pin> =
+            crate::observe::read_json(self.executor.machine.host.as_ref(), &self.files.pin())
+                .await?;
+        let needed: Vec<u32> = self
+            .current
+            .into_iter()
+            .chain(pinned.map(|pin| pin.release))
+            .collect();
+        let kept = retain::kept(&releases, &needed, keep);
+        retain::retain(
+            self.executor.machine.host.as_ref(),
+            &self.files,
+            &releases,
+            &kept,
+        )
+        .await
+    }
+}
+
+/// Waits for a build. Its slot is given back when it takes long: builds that hang must not keep those of other apps waiting.
+async fn build_in_slot(
+    mut build: impl Future<Output = Result<BuildArtifact>> + Unpin,
+    slot: SemaphorePermit<'_>,
+) -> Result<BuildArtifact> {
+    if let Ok(built) = tokio::time::timeout(SLOT_TIME, &mut build).await {
+        return built;
+    }
+    drop(slot);
+    build.await
+}

@@ -1,0 +1,222 @@
+//! Why the config repo could not be asked, fetched or read, in words for the operator.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that can go wrong with a repository.
+///
+/// It crosses the border of the fetching child as JSON, so causes are text. No variant ever holds a token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum RepoError {
+    /// Something answers there, but no repository.
+    #[error("`{url}` is not a git repository: {detail}")]
+    NotARepository {
+        /// Where.
+        url: String,
+        /// What was there instead.
+        detail: String,
+    },
+    /// The repository has no branch at all.
+    #[error("`{url}` is an empty repository")]
+    EmptyRepository {
+        /// Where.
+        url: String,
+    },
+    /// The branch that is followed does not exist.
+    #[error("`{url}` has no branch `{branch}`")]
+    BranchMissing {
+        /// Where.
+        url: String,
+        /// The branch that was asked for.
+        branch: String,
+        /// Up to ten that exist.
+        available: Vec<String>,
+    },
+    /// The directory that is followed does not exist in this commit.
+    #[error("there is no directory `{path}` in commit {commit}")]
+    PathMissing {
+        /// The directory.
+        path: String,
+        /// The commit, shortened.
+        commit: String,
+    },
+    /// Nobody answers, or the server cannot right now.
+    #[error("could not reach `{url}`: {detail}")]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// Why.
+        detail: String,
+        /// How long the server wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The deadline passed.
+    #[error("`{url}` did not finish within {} s", .deadline.as_secs_f32())]
+    TimedOut {
+        /// Where.
+        url: String,
+        /// The deadline.
+        deadline: Duration,
+    },
+    /// The server wants another token, or one at all.
+    #[error("`{url}` refuses access{}", if *.token_sent { " with this token" } else { " without a token" })]
+    Unauthorized {
+        /// Where.
+        url: String,
+        /// Whether a token was sent.
+        token_sent: bool,
+    },
+    /// The server's certificate is not trusted.
+    #[error("could not trust `{url}`: {detail}")]
+    Tls {
+        /// Where.
+        url: String,
+        /// Why.
+        detail: String,
+    },
+    /// The server sends us elsewhere.
+    #[error("`{url}` redirects to `{to}`")]
+    Redirected {
+        /// Where.
+        url: String,
+        /// Where it points, without a query.
+        to: String,
+    },
+    /// A token would cross the network readable by anyone.
+    #[error("a token is not sent to `{url}` in clear text")]
+    ClearText {
+        /// Where.
+        url: String,
+    },
+    /// What the server sent is not git's, is cut off or does not add up.
+    #[error("could not make sense of the answer of `{url}`: {detail}")]
+    BadAnswer {
+        /// Where.
+        url: String,
+        /// What was wrong.
+        detail: String,
+    },
+    /// History was rewritten: the new tip does not descend from the accepted commit.
+    #[error("commit {to} does not descend from {from}, which is what this host has accepted")]
+    NonFastForward {
+        /// The accepted commit.
+        from: String,
+        /// The tip of the remote.
+        to: String,
+    },
+    /// The local mirror is damaged.
+    #[error("the local copy of the config repo is damaged: {detail}")]
+    Corrupt {
+        /// Where it shows.
+        detail: String,
+    },
+    /// A limit was hit.
+    #[error("{what} is over the limit of {limit}")]
+    TooLarge {
+        /// What is too large.
+        what: String,
+        /// The limit, with its unit.
+        limit: String,
+    },
+    /// The machine, or a mistake of ours.
+    #[error("could not {doing}: {detail}")]
+    Internal {
+        /// What was being done.
+        doing: String,
+        /// Why it failed.
+        detail: String,
+    },
+}
+
+impl RepoError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::NotARepository { .. } => {
+                "check `url`; a private repository may answer like this without a token in `token-file`"
+            }
+            Self::EmptyRepository { .. } => "push a first commit",
+            Self::BranchMissing { available, .. } => return Some(branches(available)),
+            Self::PathMissing { .. } => {
+                "check `path` in agent.toml, or restore the directory in the repo"
+            }
+            Self::Unreachable { .. } => "nothing changes on this host until it answers again",
+            Self::TimedOut { .. } => {
+                "check the network, or raise the deadline if the repository is large"
+            }
+            Self::Unauthorized { .. } => {
+                "put a read-only token of the forge into `token-file`; check that it has not expired"
+            }
+            Self::Tls { .. } => {
+                "if the server uses a private authority, name its certificate in `ca-file`; check the clock of this host"
+            }
+            Self::Redirected { .. } => {
+                "if the repository has moved, write its new address into `url`"
+            }
+            Self::ClearText { .. } => "use https",
+            Self::NonFastForward { .. } => {
+                "restore the branch: the next commit on top of the accepted one is taken"
+            }
+            Self::TooLarge { .. } => {
+                "keep large files out of the config repo, or raise the limit in agent.toml"
+            }
+            Self::BadAnswer { url, .. } if url.starts_with("file:") => {
+                "git must be installed, and must trust the owner of that directory: `git config --system --add safe.directory <path>`"
+            }
+            Self::BadAnswer { .. } | Self::Corrupt { .. } | Self::Internal { .. } => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    /// Whether the same request may well succeed later without anyone changing anything.
+    pub fn retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::TimedOut { .. }
+                | Self::BadAnswer { .. }
+                | Self::Corrupt { .. }
+                | Self::Internal { .. }
+        )
+    }
+
+    /// How long the server wants to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unreachable { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "it is made for `map_err`")]
+    pub(super) fn internal(doing: impl Into<String>, detail: impl ToString) -> Self {
+        Self::Internal {
+            doing: doing.into(),
+            detail: detail.to_string(),
+        }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "it is made for `map_err`")]
+    pub(super) fn corrupt(detail: impl ToString) -> Self {
+        Self::Corrupt {
+            detail: detail.to_string(),
+        }
+    }
+
+    pub(super) fn too_large(what: impl Into<String>, limit: impl Into<String>) -> Self {
+        Self::TooLarge {
+            what: what.into(),
+            limit: limit.into(),
+        }
+    }
+}
+
+fn branches(available: &[String]) -> String {
+    format!(
+        "it has `{}`; set `branch` in agent.toml",
+        available.join("`, `")
+    )
+}

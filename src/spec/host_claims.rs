@@ -1,0 +1,127 @@
+//! Host names that several apps claim: a holder keeps its name, and without one all claimants are held. Pure.
+
+use std::collections::BTreeMap;
+
+use hop3_plugin_api::HostName;
+
+use super::app::AppSpec;
+use super::diagnostic::Diagnostic;
+use super::repo_checks::{Held, Surroundings, hold, place};
+
+/// One claim of a host name.
+struct Claim<'a> {
+    spec: &'a AppSpec,
+    pointer: String,
+}
+
+/// Holds every app that claims a host name which is not its own to claim.
+pub(super) fn check(specs: &[AppSpec], surroundings: &Surroundings, held: &mut Held) {
+    duplicates(specs, surroundings, held);
+    names_of_broken_holders(specs, surroundings, held);
+}
+
+fn duplicates(specs: &[AppSpec], surroundings: &Surroundings, held: &mut Held) {
+    let mut claims: BTreeMap<&HostName, Vec<Claim<'_>>> = BTreeMap::new();
+    for spec in specs {
+        for (index, host) in spec.hosts.iter().enumerate() {
+            claims.entry(host).or_default().push(Claim {
+                spec,
+                pointer: host_pointer(spec, index),
+            });
+        }
+    }
+    for (host, claimants) in claims.iter().filter(|(_, claimants)| claimants.len() > 1) {
+        let holder = surroundings.holders.get(*host);
+        let holder = claimants
+            .iter()
+            .find(|claim| Some(&claim.spec.name) == holder);
+        for claim in claimants {
+            if let Some(diagnostic) = host_conflict(host, claim, claimants, holder) {
+                hold(held, claim.spec, diagnostic);
+            }
+        }
+    }
+}
+
+/// A holder whose spec is invalid in this revision stays at its last good release, and that release holds the name.
+fn names_of_broken_holders(specs: &[AppSpec], surroundings: &Surroundings, held: &mut Held) {
+    for spec in specs {
+        for (index, host) in spec.hosts.iter().enumerate() {
+            let holder = surroundings.holders.get(host);
+            let Some(holder) = holder.filter(|it| surroundings.broken.contains(*it)) else {
+                continue;
+            };
+            let pointer = host_pointer(spec, index);
+            let message = format!(
+                "{} is held by `{holder}` already, whose own spec is not valid now",
+                host_words(host)
+            );
+            let hint = format!("mend `{holder}` first");
+            hold(
+                held,
+                spec,
+                Diagnostic::error_at(spec.position(&pointer), message)
+                    .key(&pointer)
+                    .hint(hint),
+            );
+        }
+    }
+}
+
+fn host_words(host: &HostName) -> String {
+    if host.as_str() == "_" {
+        "the catch-all `_`".to_owned()
+    } else {
+        format!("the host name `{host}`")
+    }
+}
+
+fn host_conflict(
+    host: &HostName,
+    claim: &Claim<'_>,
+    all: &[Claim<'_>],
+    holder: Option<&Claim<'_>>,
+) -> Option<Diagnostic> {
+    let same = |other: &Claim<'_>| other.spec.directory == claim.spec.directory;
+    if holder.is_some_and(same) {
+        return None;
+    }
+    let rivals: Vec<&Claim<'_>> = match holder {
+        Some(holder) => vec![holder],
+        None => all.iter().filter(|other| !same(other)).collect(),
+    };
+    let claimant = |rival: &&Claim<'_>| {
+        format!(
+            "`{}` ({})",
+            rival.spec.name,
+            place(&rival.spec.position(&rival.pointer))
+        )
+    };
+    let names: Vec<String> = rivals.iter().map(claimant).collect();
+    let what = host_words(host);
+    let verb = if holder.is_some() {
+        "is held by"
+    } else {
+        "is claimed by"
+    };
+    let message = format!(
+        "{what} {verb} {} {}",
+        names.join(" and "),
+        if holder.is_some() { "already" } else { "too" }
+    );
+    let diagnostic =
+        Diagnostic::error_at(claim.spec.position(&claim.pointer), message).key(&claim.pointer);
+    Some(diagnostic.hint("a host name belongs to one app; remove it from all others"))
+}
+
+fn host_pointer(spec: &AppSpec, index: usize) -> String {
+    let candidates = [
+        format!("/domains/list/{index}"),
+        format!("/domains/hosts/{index}"),
+        "/env/HOST_NAME".to_owned(),
+    ];
+    let known = candidates
+        .iter()
+        .find(|pointer| spec.positions.contains_key(*pointer));
+    known.cloned().unwrap_or_else(|| "/domains".to_owned())
+}

@@ -1,0 +1,25 @@
+//! `hop3.toml` and the Procfile: from bytes to [`AppSpec`], with every mistake of a file found in one go.
+
+mod app;
+pub(crate) mod check;
+mod convert;
+mod cron;
+pub(crate) mod diagnostic;
+mod dialect;
+mod file;
+mod host_claims;
+mod procfile;
+mod repo_checks;
+pub(crate) mod sections;
+mod source;
+mod suggest;
+pub(crate) mod tree;
+
+pub use app::{
+    AppSpec, DeploySettings, HealthCheck, OnInterrupt, Position, ProxySettings, SourceSpec,
+    Strategy, Unbuilt,
+};
+pub use diagnostic::{Diagnostic, IntoHint, Severity, Sources, render};
+pub use file::{AppFiles, LoadedApp, app_name_of, load_app};
+pub use repo_checks::{Held, Surroundings, repo_checks};
+pub(crate) use sections::HopFile;

@@ -1,0 +1,131 @@
+//! `[run]`, `[domains]`, `[healthcheck]`, `[[addons]]` and `[limits]`.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+
+use hop3_plugin_api::{AddonName, PluginName};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Policy;
+use super::common::{ByteText, Command, Period, Seconds, StatusRange, WorkerMap, up_to_100};
+
+/// What runs.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the fields are named as the keys are"
+)]
+pub(crate) struct Run {
+    /// The command of the worker `web`.
+    pub(crate) start: Option<Command>,
+    /// Commands that run once per release, before it takes over; a failure keeps the old release.
+    pub(crate) before_run: Option<Command>,
+    /// Further workers: name to command.
+    pub(crate) workers: Option<WorkerMap<String>>,
+    /// The longest from the start to health, in seconds. Default 60.
+    pub(crate) start_timeout: Option<Seconds>,
+    /// Host packages that the app needs while it runs.
+    pub(crate) packages: Option<Vec<String>>,
+    /// The older place of `[static]`.
+    #[serde(rename = "static")]
+    pub(crate) static_paths: Option<BTreeMap<String, String>>,
+    /// The older place of `[healthcheck] path`.
+    pub(crate) healthcheck: Option<String>,
+    /// The older place of `[healthcheck] timeout`.
+    pub(crate) healthcheck_timeout: Option<NonZeroU64>,
+}
+
+/// The host names under which the app answers.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Domains {
+    /// The host names; `_` alone catches every name that no other app has.
+    pub(crate) list: Option<Vec<String>>,
+    /// Another word for `list`.
+    pub(crate) hosts: Option<Vec<String>>,
+    /// Accepted; host names always follow the commit.
+    #[serde(rename = "_policy")]
+    pub(crate) strict_policy: Option<Policy>,
+    /// Another word for `_policy`.
+    pub(crate) policy: Option<Policy>,
+}
+
+/// When a new release counts as healthy.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct Health {
+    /// The path that is asked; without one a listening port is enough.
+    pub(crate) path: Option<String>,
+    /// A text that the answer must contain.
+    pub(crate) contains: Option<String>,
+    /// The longest that one answer may take, in seconds. Default 30.
+    pub(crate) timeout: Option<NonZeroU64>,
+    /// The status codes that are good. Default `200-399`.
+    pub(crate) status: Option<StatusRange>,
+    /// Good answers in a row that make a release healthy. Default 2.
+    #[schemars(range(min = 1, max = 100))]
+    #[serde(deserialize_with = "up_to_100")]
+    pub(crate) successes: Option<u16>,
+    /// Bad answers in a row that make a running release unhealthy. Not built yet.
+    pub(crate) retries: Option<u16>,
+    /// The time between two checks of a running release. Not built yet.
+    pub(crate) interval: Option<Period>,
+}
+
+/// A data service of the app. What other keys it takes depends on its type.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+pub(crate) struct AddonEntry {
+    /// The type: `sqlite`, `postgres`, …
+    #[serde(rename = "type")]
+    pub(crate) kind: Option<PluginName>,
+    /// The name within the app; the type's name when absent. Needed when two have the same type.
+    pub(crate) name: Option<AddonName>,
+    /// What becomes of the data when the addon leaves the spec. `delete` still needs a person's consent, and is not built yet.
+    pub(crate) on_remove: Option<OnRemove>,
+    /// When backups are made and how long they are kept. Not built yet.
+    pub(crate) backup: Option<Value>,
+    /// The app or host whose addon is shared. Not built yet.
+    pub(crate) share_from: Option<String>,
+    /// Whether to start empty although a removed addon of this name left data. Not built yet.
+    pub(crate) fresh: Option<Value>,
+    /// When credentials are replaced. Not built yet.
+    pub(crate) rotate: Option<Value>,
+    /// The type's own settings.
+    #[serde(flatten)]
+    pub(crate) settings: BTreeMap<String, Value>,
+}
+
+/// What becomes of an addon's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OnRemove {
+    Keep,
+    Delete,
+}
+
+/// What each instance may use.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(crate) struct LimitsSection {
+    /// Memory, such as `512M`.
+    pub(crate) memory: Option<ByteText>,
+    /// Processors, such as `1.5`. Not built yet.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    #[serde(deserialize_with = "positive")]
+    pub(crate) cpu: Option<f64>,
+    /// Processes and threads.
+    pub(crate) processes: Option<NonZeroU64>,
+}
+
+fn positive<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    if number > 0.0 {
+        Ok(Some(number))
+    } else {
+        Err(serde::de::Error::custom("not above 0"))
+    }
+}

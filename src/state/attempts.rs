@@ -1,0 +1,174 @@
+//! When a failed change is tried again. Pure.
+
+use hop3_plugin_api::{Digest, Fault, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::execute::Failure;
+
+/// Seconds after the first failure; doubled with each further one.
+const FIRST_PAUSE: u64 = 10;
+/// The longest pause after failures of the host or the network.
+const LONGEST_PAUSE: u64 = 300;
+/// Failures of the app itself after which it is quarantined.
+const TRIES: u32 = 3;
+/// Seconds between tries in quarantine.
+const QUARANTINE_PAUSE: u64 = 3600;
+
+/// Failed attempts at one target of one app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Attempt {
+    /// The target.
+    pub key: Digest,
+    /// How often it failed in a row.
+    pub count: u32,
+    /// The last failure.
+    pub failure: Failure,
+    /// When it is tried again; never by itself when absent.
+    pub next: Option<Timestamp>,
+}
+
+/// The moment of a failure.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// The wall clock.
+    pub now: Timestamp,
+    /// A random number; it spreads retries over a tenth of the pause.
+    pub jitter: u64,
+    /// Whether another try takes the serving release down: a target at fault is then not tried again by itself.
+    pub costs_service: bool,
+}
+
+impl Attempt {
+    /// The attempts after one more failure.
+    pub fn after(previous: Option<&Self>, key: Digest, failure: Failure, moment: Moment) -> Self {
+        let count = previous
+            .filter(|previous| previous.key == key)
+            .map_or(0, |previous| previous.count)
+            + 1;
+        let growing = FIRST_PAUSE
+            .saturating_mul(1 << (count - 1).min(16))
+            .min(LONGEST_PAUSE);
+        let quarantined = failure.fault == Fault::App && count >= TRIES;
+        let pause = if quarantined {
+            QUARANTINE_PAUSE
+        } else {
+            growing
+        };
+        let spread = moment.jitter % (pause / 10 + 1);
+        let next = (!(quarantined && moment.costs_service))
+            .then_some(Timestamp(moment.now.0 + pause + spread));
+        Self {
+            key,
+            count,
+            failure,
+            next,
+        }
+    }
+
+    /// Whether the next try is still to come. A clock that jumped back never makes the wait longer than one pause.
+    pub fn rests(&self, now: Timestamp) -> bool {
+        let longest = QUARANTINE_PAUSE + QUARANTINE_PAUSE / 10;
+        self.next
+            .is_none_or(|next| now < next && next.0 - now.0 <= longest)
+    }
+
+    /// Whether the target itself is at fault and only a commit or much time helps.
+    pub fn is_quarantined(&self) -> bool {
+        self.failure.fault == Fault::App && self.count >= TRIES
+    }
+
+    /// What happened and what comes next, for people.
+    pub fn message(&self) -> String {
+        let state = if self.is_quarantined() {
+            format!(
+                "this release failed {} times and is quarantined until a commit changes it",
+                self.count
+            )
+        } else {
+            format!("try {} failed and is repeated later", self.count)
+        };
+        format!("{}: {}; {state}", self.failure.step, self.failure.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hop3_plugin_api::AppName;
+
+    fn failure(fault: Fault) -> Failure {
+        Failure {
+            app: AppName::parse("shop").unwrap(),
+            step: "build".to_owned(),
+            fault,
+            message: "it failed".to_owned(),
+            hints: Vec::new(),
+            output: String::new(),
+        }
+    }
+
+    fn at(now: u64) -> Moment {
+        Moment {
+            now: Timestamp(now),
+            jitter: 0,
+            costs_service: false,
+        }
+    }
+
+    fn pauses(fault: Fault, tries: usize) -> Vec<u64> {
+        let mut attempt: Option<Attempt> = None;
+        let mut pauses = Vec::new();
+        for _ in 0..tries {
+            let next = Attempt::after(attempt.as_ref(), Digest::of("k"), failure(fault), at(1000));
+            pauses.push(next.next.unwrap().0 - 1000);
+            attempt = Some(next);
+        }
+        pauses
+    }
+
+    #[test]
+    fn failures_of_the_host_back_off_to_five_minutes() {
+        assert_eq!(
+            pauses(Fault::Infrastructure, 7),
+            [10, 20, 40, 80, 160, 300, 300]
+        );
+    }
+
+    #[test]
+    fn the_third_failure_of_the_app_itself_quarantines_the_target() {
+        assert_eq!(pauses(Fault::App, 4), [10, 20, 3600, 3600]);
+    }
+
+    #[test]
+    fn a_quarantined_target_whose_try_costs_service_waits_for_a_person() {
+        let mut attempt: Option<Attempt> = None;
+        for _ in 0..3 {
+            let moment = Moment {
+                costs_service: true,
+                ..at(0)
+            };
+            attempt = Some(Attempt::after(
+                attempt.as_ref(),
+                Digest::of("k"),
+                failure(Fault::App),
+                moment,
+            ));
+        }
+        assert!(attempt.unwrap().rests(Timestamp(1_000_000)));
+    }
+
+    #[test]
+    fn another_target_starts_afresh() {
+        let old = Attempt::after(None, Digest::of("old"), failure(Fault::App), at(0));
+        let new = Attempt::after(Some(&old), Digest::of("new"), failure(Fault::App), at(0));
+        assert_eq!(new.count, 1);
+    }
+
+    #[test]
+    fn f07_a_clock_that_jumps_back_does_not_prolong_the_rest() {
+        let attempt = Attempt::after(None, Digest::of("k"), failure(Fault::App), at(1_000_000));
+        assert!(attempt.rests(Timestamp(1_000_005)));
+        assert!(!attempt.rests(Timestamp(0)));
+    }
+}
