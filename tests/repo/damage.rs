@@ -1,0 +1,194 @@
+//! Damage, kills and interruptions: the next fetch heals.
+
+use std::path::Path;
+
+use hop3_agent::repo::{FetchOutcome, RepoError};
+use tempfile::TempDir;
+
+use crate::fake_server::FakeServer;
+use crate::git_server::wait_until;
+use crate::world::{AGENT, SPEC, World, config, id, mirror};
+
+#[tokio::test]
+async fn f11_any_damage_to_the_mirror_heals_with_the_next_fetch() {
+    let world = World::new(&[("apps/shop/hop3.toml", SPEC)]);
+    world.cycle().await.unwrap();
+    world.repo.push(&[("a", "1")], "second");
+    world.cycle().await.unwrap();
+    world
+        .mirror
+        .record_applied(&world.mirror.accepted().unwrap())
+        .unwrap();
+    let root = world.directory.path().join("agent/repo");
+    let names = || {
+        let listed = std::process::Command::new("find")
+            .arg(&root)
+            .args(["-type", "f"])
+            .output()
+            .unwrap();
+        String::from_utf8(listed.stdout)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    for round in 0..names().len() * 2 {
+        let files = names();
+        let file = &files[(round / 2) % files.len()];
+        if file.contains("refs/hop3") || file.contains("hooks/") {
+            continue;
+        }
+        damage(Path::new(file), round % 2 == 0);
+        let readable = world.listing().is_ok();
+        let tip = id(&world.repo.push(&[("a", &format!("{round}"))], "more"));
+        let outcome = world.cycle().await;
+        assert_eq!(
+            outcome.unwrap(),
+            FetchOutcome::FastForward,
+            "{file} (was readable: {readable})"
+        );
+        assert_eq!(world.mirror.accepted(), Some(tip));
+        assert!(world.mirror.last_applied().is_some(), "{file}");
+        if world.listing().is_err() {
+            // What was found damaged while reading heals without a new commit.
+            assert_eq!(
+                world.cycle().await.unwrap(),
+                FetchOutcome::Unchanged,
+                "{file}"
+            );
+        }
+        assert_eq!(world.listing().unwrap().apps.len(), 1, "{file}");
+    }
+}
+
+fn damage(file: &Path, flip: bool) {
+    let mut bytes = std::fs::read(file).unwrap();
+    std::fs::remove_file(file).unwrap();
+    if flip && !bytes.is_empty() {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x10;
+        std::fs::write(file, bytes).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn f11_a_pack_that_is_gone_is_noticed_though_no_checksum_is_wrong() {
+    let world = World::new(&[
+        ("apps/shop/hop3.toml", SPEC),
+        ("apps/shop/data/big", &"x\n".repeat(5000)),
+    ]);
+    world.cycle().await.unwrap();
+    let packs = world.directory.path().join("agent/repo/objects/pack");
+    let first: Vec<_> = std::fs::read_dir(packs)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    world.repo.push(&[("a", "1")], "second");
+    world.cycle().await.unwrap();
+    for file in first {
+        std::fs::remove_file(file).unwrap();
+    }
+    world.repo.push(
+        &[("apps/shop/data/big", &format!("{}y\n", "x\n".repeat(5000)))],
+        "third",
+    );
+    assert_eq!(world.cycle().await.unwrap(), FetchOutcome::FastForward);
+    if world.listing().is_err() {
+        world.cycle().await.unwrap();
+    }
+    assert_eq!(world.listing().unwrap().apps.len(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_mirror_whose_remote_is_gone_is_kept() {
+    let world = World::new(&[("apps/shop/hop3.toml", SPEC)]);
+    world.cycle().await.unwrap();
+    let tip = world.mirror.accepted().unwrap();
+    let packs = world.directory.path().join("agent/repo/objects/pack");
+    for entry in std::fs::read_dir(packs).unwrap() {
+        damage(&entry.unwrap().path(), true);
+    }
+    assert!(matches!(
+        world.listing().unwrap_err(),
+        RepoError::Corrupt { .. }
+    ));
+    assert!(world.mirror.is_damaged());
+    std::fs::remove_dir_all(world.repo.bare()).unwrap();
+    assert!(world.mirror.fetch(&tip).await.is_err());
+    assert_eq!(world.mirror.accepted(), Some(tip));
+}
+
+#[tokio::test]
+async fn what_a_killed_fetch_left_does_not_stop_the_next() {
+    let world = World::new(&[("a", "1")]);
+    world.cycle().await.unwrap();
+    let root = world.directory.path().join("agent/repo");
+    for leftover in [
+        "shallow.lock",
+        "packed-refs.lock",
+        "refs/hop3/candidate.lock",
+        "objects/pack/tmp_x",
+        "objects/pack/pack-x.keep",
+    ] {
+        std::fs::write(root.join(leftover), "x").unwrap();
+    }
+    std::fs::create_dir(world.directory.path().join("agent/repo.new")).unwrap();
+    world.repo.push(&[("a", "2")], "second");
+    assert_eq!(world.cycle().await.unwrap(), FetchOutcome::FastForward);
+    assert!(!root.join("objects/pack/tmp_x").exists());
+}
+
+#[tokio::test]
+async fn a_swap_that_was_interrupted_is_finished() {
+    let world = World::new(&[("apps/shop/hop3.toml", SPEC)]);
+    world.cycle().await.unwrap();
+    let root = world.directory.path().join("agent/repo");
+    std::fs::rename(&root, world.directory.path().join("agent/repo.old")).unwrap();
+    let again = mirror(world.directory.path(), config(&world.repo.url()));
+    assert_eq!(again.accepted(), world.mirror.accepted());
+    assert!(again.accepted().is_some());
+}
+
+#[tokio::test]
+async fn an_untidy_mirror_is_made_anew_with_the_accepted_history() {
+    let world = World::new(&[("a", "1")]);
+    world.cycle().await.unwrap();
+    for n in 0..60 {
+        world.repo.push(&[("a", &format!("{n}"))], "more");
+    }
+    world.cycle().await.unwrap();
+    let packs = world.directory.path().join("agent/repo/objects/pack");
+    for n in 0..51 {
+        std::fs::write(packs.join(format!("pack-{n}.pack")), "").unwrap();
+    }
+    world.repo.push(&[("a", "last")], "last");
+    assert_eq!(world.cycle().await.unwrap(), FetchOutcome::FastForward);
+    assert!(world.packs() < 10, "{}", world.packs());
+}
+
+#[tokio::test]
+async fn a_fetch_ends_with_the_agent_that_asked_for_it() {
+    let server = FakeServer::hanging();
+    let directory = TempDir::new().unwrap();
+    let request = serde_json::json!({
+        "directory": directory.path().join("m"), "url": format!("http://127.0.0.1:{}/c.git", server.port()),
+        "commit": "95d09f2b10159347eece71399a7e2e907ea3df4f", "base": null, "keep": [], "authorization": null, "ca": null,
+        "limits": {"deadline": {"secs": 600, "nanos": 0}, "max_pack_bytes": 1_000_000, "memory_bytes": 500_000_000},
+    });
+    let mut child = std::process::Command::new(AGENT);
+    std::os::unix::process::CommandExt::process_group(&mut child, 0);
+    let mut child = child
+        .arg("internal-fetch")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, format!("{request}\n").as_bytes()).unwrap();
+    wait_until("the fetch hangs", || !server.heard().is_empty());
+    assert!(child.try_wait().unwrap().is_none());
+    drop(stdin);
+    wait_until("the fetch has ended", || {
+        child.try_wait().unwrap().is_some()
+    });
+}
