@@ -19,6 +19,8 @@ use crate::supervisor::SUPERVISE;
 const FIRST_PULSE: Duration = Duration::from_millis(2);
 const LONGEST_PULSE: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(10);
+/// For how long it is asked on when its process has ended: it ends at once when another one came first, which may not listen yet.
+const RIVAL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Refuses counts that the release cannot meet, before anything is touched.
 pub(super) fn check_workers(launch: &Launch<'_>, counts: &Counts) -> Result<()> {
@@ -49,14 +51,16 @@ pub(super) async fn adjust(
     supervisor::require(cx.host, &place.socket, Act::Scale { counts, ports }).await
 }
 
-/// Starts the supervisor of a release that has none.
+/// Starts the supervisor of a release that has none. When another agent is starting one just now, that one is taken.
 pub(super) async fn start(
     cx: &Context<'_>,
     launch: &Launch<'_>,
     counts: &Counts,
     place: &Place,
 ) -> Result<Reply> {
-    refuse_silent_supervisor(cx, launch, place).await?;
+    if let Some(reply) = already_starting(cx, launch, place).await? {
+        return Ok(reply);
+    }
     let document = document(cx, launch, counts, place).await?;
     prepare(cx, launch).await?;
     let what = format!("supervise {}", launch.release);
@@ -74,35 +78,47 @@ fn supervisor_log(cx: &Context<'_>) -> PathBuf {
 }
 
 /// A supervisor that lives and says nothing may still run instances: a second one beside it would double them.
-async fn refuse_silent_supervisor(
+async fn already_starting(
     cx: &Context<'_>,
     launch: &Launch<'_>,
     place: &Place,
-) -> Result<()> {
-    match stamps::read(cx.host, &place.stamp).await? {
-        Some(stamp) if cx.host.is_running(&stamp.supervisor) => Err(PluginError::other(
+) -> Result<Option<Reply>> {
+    let stamp = stamps::read(cx.host, &place.stamp).await?;
+    let Some(stamp) = stamp.filter(|stamp| cx.host.is_running(&stamp.supervisor)) else {
+        return Ok(None);
+    };
+    match answer_of(cx, place, &stamp.supervisor).await? {
+        Some(reply) => Ok(Some(reply)),
+        None => Err(PluginError::other(
             format!("could not deploy {}", launch.release),
             format!(
                 "its supervisor {} runs but does not answer",
                 stamp.supervisor.pid
             ),
         )),
-        _ => Ok(()),
     }
 }
 
-async fn until_answering(cx: &Context<'_>, place: &Place, process: &ProcessId) -> Result<Reply> {
-    let (mut waited, mut pulse) = (Duration::ZERO, FIRST_PULSE);
-    while waited < PATIENCE {
+/// Asks until somebody answers, for as long as the process may still begin to.
+async fn answer_of(cx: &Context<'_>, place: &Place, process: &ProcessId) -> Result<Option<Reply>> {
+    let (mut left, mut pulse) = (PATIENCE, FIRST_PULSE);
+    while !left.is_zero() {
         if let Some(reply) = supervisor::ask(cx.host, &place.socket, Act::Status).await? {
-            return Ok(reply);
+            return Ok(Some(reply));
         }
         if !cx.host.is_running(process) {
-            break;
+            left = left.min(RIVAL_PATIENCE);
         }
         cx.host.sleep(pulse).await;
-        waited += pulse;
+        left = left.saturating_sub(pulse);
         pulse = (pulse * 3 / 2).min(LONGEST_PULSE);
+    }
+    Ok(None)
+}
+
+async fn until_answering(cx: &Context<'_>, place: &Place, process: &ProcessId) -> Result<Reply> {
+    if let Some(reply) = answer_of(cx, place, process).await? {
+        return Ok(reply);
     }
     let log = supervisor_log(cx);
     let said = cx.host.read(&log).await?.unwrap_or_default();
