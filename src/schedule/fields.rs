@@ -8,8 +8,8 @@ use cron::{Schedule, TimeUnitSpec};
 
 use super::grammar::Expression;
 
-pub(super) const MINUTES_OF_A_DAY: i64 = 24 * 60;
-/// A date on which the calendar of 28 years begins that is looked at for what holds of all: 2000-01-01.
+const MINUTES_OF_A_DAY: i64 = 24 * 60;
+/// Days from 2000-01-01 on, in which each date has fallen on each weekday.
 const SAMPLE: i64 = 10_957;
 const SAMPLE_DAYS: i64 = 28 * 366;
 

@@ -3,17 +3,13 @@
 use std::ops::Range;
 
 use super::error::{Field, Mistake, ScheduleError};
+use super::limits::{Limits, WEEKDAYS, number};
 
 /// Five lists that name every value one by one are shorter.
 const LENGTH_LIMIT: usize = 600;
 
 /// What separates fields. A line break does not.
 pub(super) const BLANKS: [char; 2] = [' ', '\t'];
-
-const MONTHS: [&str; 12] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-];
-const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 /// Short names that other programs have for schedules, and what they stand for.
 const NICKNAMES: [(&str, &str); 7] = [
@@ -160,83 +156,6 @@ fn miscounted(text: &str) -> Mistake {
     )
 }
 
-/// What one field takes.
-struct Limits {
-    field: Field,
-    least: u32,
-    /// The highest number that may be written.
-    most: u32,
-    /// How many different values there are.
-    count: u32,
-    names: &'static [&'static str],
-}
-
-impl Limits {
-    fn of(field: Field) -> Self {
-        let (least, most, count, names): (_, _, _, &[&str]) = match field {
-            Field::Minute => (0, 59, 60, &[]),
-            Field::Hour => (0, 23, 24, &[]),
-            Field::DayOfMonth => (1, 31, 31, &[]),
-            Field::Month => (1, 12, 12, &MONTHS),
-            Field::DayOfWeek => (0, 7, 7, &WEEKDAYS),
-        };
-        Self {
-            field,
-            least,
-            most,
-            count,
-            names,
-        }
-    }
-
-    fn value(&self, text: &str) -> Option<u32> {
-        let number = || {
-            let digits = text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-            text.parse().ok().filter(|_| digits)
-        };
-        let named = || {
-            let index = self
-                .names
-                .iter()
-                .position(|name| name.eq_ignore_ascii_case(text))?;
-            u32::try_from(index).ok().map(|index| index + self.least)
-        };
-        number()
-            .or_else(named)
-            .filter(|value| (self.least..=self.most).contains(value))
-    }
-
-    /// A value as people write it.
-    fn written(&self, value: u32) -> String {
-        let name = self.names.get(((value - self.least) % self.count) as usize);
-        name.map_or_else(|| value.to_string(), |name| (*name).to_owned())
-    }
-
-    /// The last value under its own number.
-    fn highest(&self) -> u32 {
-        self.least + self.count - 1
-    }
-
-    fn refusal(&self, text: &str) -> String {
-        let or_name = if self.names.is_empty() {
-            ""
-        } else {
-            ", or a name"
-        };
-        let Self {
-            field, least, most, ..
-        } = self;
-        format!("`{text}` is no {field}: it goes from {least} to {most}{or_name}")
-    }
-
-    /// The name that a longer word begins with: `monday`.
-    fn meant(&self, text: &str) -> Option<String> {
-        let word = text.to_ascii_lowercase();
-        let name = self.names.iter().find(|name| word.starts_with(**name))?;
-        Some(format!("did you mean `{name}`?"))
-    }
-}
-
 /// Reads one field, and goes on after a mistake.
 struct Reader<'a> {
     limits: Limits,
@@ -322,11 +241,7 @@ impl Reader<'_> {
     }
 
     fn step(&mut self, at: usize, text: &str) -> Option<u32> {
-        let digits = text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-        let step = text
-            .parse()
-            .ok()
-            .filter(|step| digits && (1..=self.limits.count).contains(step));
+        let step = number(text).filter(|step| (1..=self.limits.count).contains(step));
         step.or_else(|| {
             let message = format!("`{text}` is not a step of the {}", self.limits.field);
             let hint = format!("a step goes from 1 to {}", self.limits.count);

@@ -17,6 +17,7 @@ mod due;
 mod error;
 mod fields;
 mod grammar;
+mod limits;
 mod runs;
 mod zone;
 

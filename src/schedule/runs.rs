@@ -1,6 +1,8 @@
 //! The runs of a schedule in the order of time: minutes that clocks show, made into instants. What happens when clocks are changed is decided here
 //! and nowhere else.
 
+use std::mem;
+
 use hop3_plugin_api::Timestamp;
 
 use super::Schedule;
@@ -19,8 +21,8 @@ pub(super) struct Runs<'a> {
     stretch: Stretch,
     /// The first minute on the clocks that was not looked at yet.
     minute: i64,
-    /// The run that stands for what was missed in a gap before this stretch.
-    belated: Option<i64>,
+    /// Whether that minute stands for what was missed in a gap before this stretch.
+    belated: bool,
 }
 
 impl<'a> Runs<'a> {
@@ -32,7 +34,7 @@ impl<'a> Runs<'a> {
             until,
             stretch: Stretch::from(schedule.zone, from),
             minute: 0,
-            belated: None,
+            belated: false,
         };
         runs.enter(runs.stretch);
         runs
@@ -43,18 +45,17 @@ impl<'a> Runs<'a> {
         let missed = minute_from(stretch.start + stretch.offset_before);
         let fields = self.schedule.cron.fields();
         // Without a gap there is no minute from the one to the other.
-        let belated = !fields.every_hour() && fields.next(missed, first).is_some();
-        self.belated = belated.then_some(stretch.start);
+        self.belated = !fields.every_hour() && fields.next(missed, first).is_some();
         self.minute = first;
         self.stretch = stretch;
     }
 
     fn next_of_stretch(&mut self) -> Option<i64> {
         let Stretch { end, offset, .. } = self.stretch;
-        if let Some(run) = self.belated.take() {
-            // The minute after a gap may be one of its own; it is no second run.
-            self.minute = self.minute.max(minute_from(run + offset + 1));
-            return Some(run);
+        if mem::take(&mut self.belated) {
+            // Whether or not it is one of the schedule's own, it is one run.
+            self.minute += 1;
+            return Some((self.minute - 1) * 60 - offset);
         }
         let fields = self.schedule.cron.fields();
         let before = minute_from(end.min(self.until + 1) + offset);

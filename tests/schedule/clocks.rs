@@ -171,3 +171,16 @@ fn a_question_from_within_the_second_half_gets_no_run_of_the_first() {
     assert!(berlin.matches(at("2026-10-25T00:30Z")));
     assert!(!berlin.matches(at("2026-10-25T01:30Z")));
 }
+
+#[test]
+fn where_a_zone_was_off_by_seconds_runs_still_begin_with_a_minute_of_its_clocks() {
+    // Monrovia was 44 minutes and 30 seconds behind UTC until the 7th of January 1972, when clocks went from 00:00 to 00:44:30.
+    let monrovia = schedule("30,45 0 * * *", "Africa/Monrovia");
+    let day = (at("1972-01-06T12:00Z"), at("1972-01-07T12:00Z"));
+    let runs: Vec<String> = monrovia.between(day.0, day.1).map(told).collect();
+    assert_eq!(runs, ["1972-01-07T00:45Z"]);
+    let before = schedule("15 23 * * *", "Africa/Monrovia");
+    let run = before.next_after(at("1972-01-06T12:00Z")).unwrap();
+    assert_eq!(run.0, at("1972-01-06T23:59Z").0 + 30);
+    assert!(before.matches(run));
+}
