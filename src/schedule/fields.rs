@@ -84,9 +84,15 @@ impl Fields {
     /// The fewest days from one that they name to the next.
     fn fewest_days(&self) -> i64 {
         let named = |day: &i64| date(*day).is_some_and(|date| self.names(date));
-        let days: Vec<i64> = (SAMPLE..SAMPLE + SAMPLE_DAYS).filter(named).collect();
-        let gaps = days.windows(2).map(|pair| pair[1] - pair[0]);
-        gaps.min().unwrap_or(SAMPLE_DAYS)
+        let (mut fewest, mut last) = (SAMPLE_DAYS, None);
+        for day in (SAMPLE..SAMPLE + SAMPLE_DAYS).filter(named) {
+            fewest = last.map_or(fewest, |last| fewest.min(day - last));
+            if fewest == 1 {
+                break;
+            }
+            last = Some(day);
+        }
+        fewest
     }
 
     fn names(&self, date: NaiveDate) -> bool {

@@ -23,12 +23,14 @@ const NICKNAMES: [(&str, &str); 7] = [
 ];
 
 /// A schedule as it is written.
+#[derive(Debug)]
 pub(super) struct Expression {
     /// Its fields, in the order of [`Field::ALL`].
     pub(super) words: [Word; 5],
 }
 
 /// One field as it is written.
+#[derive(Debug)]
 pub(super) struct Word {
     /// Its bytes in the schedule.
     pub(super) span: Range<usize>,
@@ -44,6 +46,7 @@ impl Word {
 }
 
 /// Every `step`th value from the first to the last.
+#[derive(Debug)]
 struct Item {
     first: u32,
     last: u32,
@@ -284,7 +287,7 @@ mod tests {
     }
 
     fn translated(text: &str) -> String {
-        read(text).ok().expect("it is a schedule").translated()
+        read(text).expect("it is a schedule").translated()
     }
 
     #[test]
@@ -331,11 +334,7 @@ mod tests {
             "+5", "-5", "005", "5.", "0x5", "５", "", "1-", "-", "1-2-3", "*/", "*/5/5", "/5",
             "**", "?", "1,,2", ",", "1,",
         ] {
-            assert_eq!(
-                mistakes(&format!("{bad} * * * *")).is_empty(),
-                false,
-                "{bad}"
-            );
+            assert!(!mistakes(&format!("{bad} * * * *")).is_empty(), "{bad}");
         }
     }
 

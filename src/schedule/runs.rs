@@ -123,9 +123,9 @@ fn change(zone: Zone, start: i64, end: i64) -> i64 {
     while other - same > 1 {
         let middle = same + (other - same) / 2;
         if zone.offset(middle) == offset {
-            same = middle
+            same = middle;
         } else {
-            other = middle
+            other = middle;
         }
     }
     other

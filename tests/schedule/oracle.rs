@@ -75,10 +75,6 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 #[test]
-#[expect(
-    clippy::print_stdout,
-    reason = "how much was compared is a part of the result"
-)]
 fn every_minute_of_two_years_equals_another_implementation() {
     let started = Instant::now();
     let seed = setting("HOP3_TEST_SEED").unwrap_or(SEED);

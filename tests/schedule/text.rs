@@ -2,7 +2,7 @@
 
 use hop3_agent::schedule::{Cron, Field, Schedule};
 use hop3_agent::schema::Schemas;
-use hop3_agent::spec::{AppFiles, load_app};
+use hop3_agent::spec::{AppFiles, Diagnostic, load_app};
 
 use crate::schedule;
 
@@ -140,7 +140,7 @@ fn t41_an_app_has_at_most_fifty_jobs() {
             procfile: None,
         };
         let loaded = load_app(&schemas, &files);
-        let errors = loaded.diagnostics.into_iter().filter(|it| it.is_error());
+        let errors = loaded.diagnostics.into_iter().filter(Diagnostic::is_error);
         errors
             .map(|it| (it.position.line, it.message))
             .collect::<Vec<_>>()
