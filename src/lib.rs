@@ -26,6 +26,8 @@ pub mod repo;
 
 pub mod schema;
 
+pub mod schedule;
+
 pub mod spec;
 
 pub mod desired;

@@ -124,8 +124,12 @@ impl Reading<'_> {
             );
             return self.refuse(entry.line, message, hint);
         }
-        if let Some((message, hint)) = cron_problem(&entry) {
-            return self.refuse(entry.line, message, hint);
+        if entry.kind.as_str() == "cron" {
+            let line = self.source.line(entry.line);
+            let problems = cron::line_problems(self.source, line, &entry.command);
+            if !problems.is_empty() {
+                return self.found.extend(problems);
+            }
         }
         if entry.command.is_empty() {
             let message = format!("`{}` has no command and is ignored", entry.kind);
@@ -161,20 +165,6 @@ impl Reading<'_> {
         let diagnostic = self.source.error(self.source.line(line), message);
         self.found.push(diagnostic.hint(hint));
     }
-}
-
-fn cron_problem(entry: &Entry) -> Option<(String, String)> {
-    if entry.kind.as_str() != "cron" {
-        return None;
-    }
-    let problem = match cron::split(&entry.command) {
-        Some((schedule, _)) => cron::problem(&schedule)?,
-        None => "a cron line has five fields and a command".to_owned(),
-    };
-    Some((
-        problem,
-        "write `cron: minute hour day month weekday command`".to_owned(),
-    ))
 }
 
 #[cfg(test)]

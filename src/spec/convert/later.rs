@@ -1,10 +1,21 @@
 //! What validates and is not carried out: told as unbuilt where ignoring it would change the app, as a note where it would not.
 
+use std::ops::Range;
+
 use serde_json::Value;
 
 use super::Draft;
+use crate::schedule::Zone;
 use crate::spec::cron;
+use crate::spec::diagnostic::Diagnostic;
 use crate::spec::sections::{HopFile, WITHOUT_EFFECT};
+use crate::spec::source::Source;
+
+/// The most jobs of one app: each may be a process at the same time as all others.
+const MOST_JOBS: usize = 50;
+
+/// What finds mistakes in a text that stands somewhere within some bytes of a file.
+type Problems = fn(&Source, Range<usize>, &str) -> Vec<Diagnostic>;
 
 /// Sections and keys that validate and are not built yet.
 const UNBUILT: [&str; 19] = [
@@ -86,16 +97,39 @@ impl Draft<'_> {
     }
 
     fn schedules(&mut self, sections: &HopFile) {
-        for (index, job) in sections.jobs.iter().flatten().enumerate() {
-            let problem = job
-                .schedule
-                .as_ref()
-                .and_then(|schedule| cron::problem(&schedule.0));
-            if let Some(problem) = problem {
-                let hint = "write `minute hour day month weekday`";
-                self.error(&format!("/jobs/{index}/schedule"), problem, hint);
+        let jobs = sections.jobs.as_deref().unwrap_or_default();
+        for (index, job) in jobs.iter().enumerate() {
+            let at = |key: &str| format!("/jobs/{index}/{key}");
+            if let Some(schedule) = &job.schedule {
+                self.schedule(&at("schedule"), &schedule.0, cron::problems);
+            }
+            if let Some(unknown) = job.timezone.as_deref().and_then(|it| Zone::parse(it).err()) {
+                self.error(&at("timezone"), unknown.to_string(), unknown.hint());
             }
         }
+        if jobs.len() > MOST_JOBS {
+            let message = format!("an app has at most {MOST_JOBS} jobs, and this is one more");
+            let hint = "let one job do the work of several, or make a second app";
+            self.error(&format!("/jobs/{MOST_JOBS}"), message, hint);
+        }
+        let backup = sections.backup.as_ref();
+        if let Some(schedule) = backup.and_then(|backup| backup.schedule.as_deref()) {
+            self.schedule("/backup/schedule", schedule, cron::problems);
+        }
+        let workers = sections
+            .run
+            .iter()
+            .flat_map(|run| run.workers.iter().flatten());
+        for (_, line) in workers.filter(|(name, _)| name.as_str() == "cron") {
+            self.schedule("/run/workers/cron", line, cron::line_problems);
+        }
+    }
+
+    fn schedule(&mut self, pointer: &str, text: &str, problems: Problems) {
+        let place = self.tree.place(pointer).value;
+        let found = problems(&self.tree.source, place, text);
+        self.found
+            .extend(found.into_iter().map(|problem| problem.key(pointer)));
     }
 }
 
