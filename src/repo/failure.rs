@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(wait("99999999"), Some(LONGEST_RETRY_AFTER));
         assert_eq!(wait("soon"), None);
         let mut both = headers(RETRY_AFTER, "Wed, 21 Oct 2026 07:28:30 GMT");
-        let answer = |headers| {
+        let answer = |headers: &HeaderMap| {
             asked()
                 .status(StatusCode::SERVICE_UNAVAILABLE, headers)
                 .retry_after()

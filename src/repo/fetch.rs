@@ -33,6 +33,8 @@ pub(super) fn perform(order: &Order, task: &Fetch) -> Result<Fetched, RepoError>
         let tidied = |e| RepoError::internal("clean the mirror", e);
         let before = Before::look(&task.directory).map_err(tidied)?;
         match grow(order, task) {
+            // A commit that nobody takes leaves nothing behind, or it would pass for one that was taken once.
+            Ok(Fetched::Strange) => before.restore().map(|()| Fetched::Strange).map_err(tidied),
             Ok(fetched) => before.keep().map(|()| fetched).map_err(tidied),
             Err(error) => before.restore().map_err(tidied).and(Err(error)),
         }

@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_higher_version_is_a_step_forward_and_a_lower_or_moved_one_is_not() {
-        let at = |version| followed("semver `^1`", Some(version));
+        let at = |version: &str| followed("semver `^1`", Some(version));
         let leave =
             |now: &str, before: &str| at(now).leave(Some(&at(before)), History::FastForwardOnly);
         assert_eq!(leave("1.3.0", "1.2.9"), Leave::Relatives);

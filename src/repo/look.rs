@@ -85,7 +85,8 @@ impl Mirror {
         let mut trouble = None;
         for (index, remote) in self.remotes.iter().enumerate() {
             let host = remote.url().host();
-            let rests = urgency == Urgency::Routine && self.breakers.rest(&host).is_some();
+            let rests =
+                urgency == Urgency::Routine && self.breakers.rest(&host, Instant::now()).is_some();
             // Nothing says of a mirror's first commit that it is the config repo's and not another one's.
             if rests || (index > 0 && self.accepted().is_none()) {
                 continue;
@@ -137,7 +138,8 @@ impl Mirror {
     fn note(&self, host: &str, answer: &Result<FetchOutcome, RepoError>) {
         match answer {
             Err(error) if !error.is_about_content() => {
-                self.breakers.failed(host, error.retry_after())
+                self.breakers
+                    .failed(host, error.retry_after(), Instant::now())
             }
             _ => self.breakers.answered(host),
         }
@@ -167,7 +169,7 @@ impl Mirror {
         let rests = self
             .remotes
             .iter()
-            .map(|remote| self.breakers.rest(&remote.url().host()));
+            .map(|remote| self.breakers.rest(&remote.url().host(), Instant::now()));
         rests
             .map(|rest| rest.unwrap_or(routine))
             .min()

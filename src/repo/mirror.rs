@@ -5,6 +5,7 @@
 //! stops the next one.
 //! Assumptions: one agent uses the directory at a time.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -56,8 +57,8 @@ pub struct Mirror {
     pub(super) program: PathBuf,
     pub(super) health: Arc<Health>,
     pub(super) breakers: Breakers,
-    /// Held during a fetch; remembers a commit that was refused, so that it is not fetched again at every poll.
-    refused: Mutex<Option<(CommitId, RepoError)>>,
+    /// Held during a fetch; remembers what was refused from which remote, so that it is not fetched again at every poll.
+    refused: Mutex<BTreeMap<usize, (CommitId, RepoError)>>,
     pub(super) news: std::sync::Mutex<super::look::News>,
 }
 
@@ -123,9 +124,8 @@ impl Mirror {
                 self.remember(&followed)?;
                 return Ok(FetchOutcome::Unchanged);
             }
-            if let Some((commit, error)) = refused.as_ref()
+            if let Some((commit, error)) = refused.get(&remote)
                 && *commit == tip.commit
-                && remote == 0
             {
                 return Err(error.clone());
             }
@@ -142,13 +142,10 @@ impl Mirror {
             leave,
         };
         let fetched = self.bring(&errand).await;
-        if remote == 0 {
-            *refused = fetched
-                .as_ref()
-                .err()
-                .filter(|error| error.is_refusal())
-                .map(|error| (tip.commit, error.clone()));
-        }
+        match &fetched {
+            Err(error) if error.is_refusal() => refused.insert(remote, (tip.commit, error.clone())),
+            _ => refused.remove(&remote),
+        };
         let fetched = fetched?;
         self.write_ref(ACCEPTED, &tip.commit)?;
         self.remember(&followed)?;
