@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use hop3_agent::repo::{
-    CommitId, FetchOutcome, Mirror, Reference, RepoConfig, RepoError, RepoUrl, Token,
+    CommitId, Credential, FetchLimits, FetchOutcome, Mirror, Reference, RepoConfig, RepoError,
+    RepoUrl, Token,
 };
 use hop3_plugin_api::Secret;
 use tempfile::TempDir;
@@ -111,7 +112,7 @@ async fn a_wrong_or_missing_token_is_told_from_everything_else() {
             matches!(
                 error,
                 RepoError::Unauthorized {
-                    token_sent: true,
+                    with: Credential::Token,
                     ..
                 }
             ),
@@ -126,7 +127,7 @@ async fn a_wrong_or_missing_token_is_told_from_everything_else() {
             matches!(
                 error,
                 RepoError::Unauthorized {
-                    token_sent: false,
+                    with: Credential::None,
                     ..
                 }
             ),
@@ -215,7 +216,7 @@ async fn f09_f10_a_cut_or_stalled_answer_leaves_the_mirror_as_it_was() {
     };
     let plain = |port: u16| {
         let mut config = config(&format!("http://127.0.0.1:{port}/git/config.git"));
-        config.limits.deadline = Duration::from_secs(2);
+        config.limits = FetchLimits::within(Duration::from_secs(2));
         config
     };
     let mirror_dir = served.world.directory.path().join("cut");
@@ -256,7 +257,10 @@ async fn f09_f10_a_cut_or_stalled_answer_leaves_the_mirror_as_it_was() {
             "{after}: {error:?}"
         );
         assert_eq!(
-            matches!(error, RepoError::TimedOut { .. }),
+            matches!(
+                error,
+                RepoError::TimedOut { .. } | RepoError::Stalled { .. }
+            ),
             stall,
             "{after}: {error:?}"
         );
