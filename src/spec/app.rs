@@ -51,6 +51,12 @@ pub struct AppSpec {
     pub proxy: ProxySettings,
     /// `[limits]`.
     pub limits: Limits,
+    /// Encrypted secrets of the config repo that `[env]` takes, by name.
+    pub secrets: Vec<(String, Position)>,
+    /// `[[ports]]`.
+    pub ports: Vec<PortClaim>,
+    /// What `share-from` of `[[addons]]` names: an app, or `host/<name>`.
+    pub shares: Vec<(String, Position)>,
     /// Sections and keys that validate but are not built yet: the app cannot be planned while there are any.
     pub unbuilt: Vec<Unbuilt>,
     /// Where each key stands, by JSON pointer: `/run/start`. Values of a Procfile stand at `/run/workers/<kind>`.
@@ -77,6 +83,26 @@ impl AppSpec {
             }
         }
     }
+}
+
+/// A port of the host that an app claims for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortClaim {
+    /// Its number.
+    pub number: u16,
+    /// Its protocol.
+    pub protocol: PortProtocol,
+    /// Where it is claimed.
+    pub at: Position,
+}
+
+/// A transport protocol. One number may be claimed once for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PortProtocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
 }
 
 /// Something that is valid but cannot be carried out by this version.

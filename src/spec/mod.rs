@@ -16,8 +16,8 @@ mod suggest;
 pub(crate) mod tree;
 
 pub use app::{
-    AppSpec, DeploySettings, HealthCheck, OnInterrupt, Position, ProxySettings, SourceSpec,
-    Strategy, Unbuilt,
+    AppSpec, DeploySettings, HealthCheck, OnInterrupt, PortClaim, PortProtocol, Position,
+    ProxySettings, SourceSpec, Strategy, Unbuilt,
 };
 pub use diagnostic::{Diagnostic, IntoHint, Severity, Sources, render};
 pub use file::{AppFiles, LoadedApp, app_name_of, load_app};
