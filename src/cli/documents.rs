@@ -11,8 +11,8 @@ use crate::plan::Plan;
 use crate::registry::Registry;
 use crate::report::Status;
 use crate::schema;
-use crate::spec::Diagnostic;
 use crate::state::Event;
+use crate::validate::Report as ValidateReport;
 
 /// `plugins …`.
 #[derive(Debug, clap::Subcommand)]
@@ -134,7 +134,7 @@ pub(super) fn documents(registry: &Registry) -> BTreeMap<&'static str, Value> {
         ("plan", schema::answer::<Plan>()),
         ("status", schema::answer::<Status>()),
         ("events", schema::answer::<Event>()),
-        ("validate", schema::answer::<Vec<Diagnostic>>()),
+        ("validate", schema::answer::<ValidateReport>()),
     ])
 }
 

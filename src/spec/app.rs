@@ -20,6 +20,17 @@ pub struct Position {
     pub column: u32,
 }
 
+impl Position {
+    /// The first place of a file, for what concerns it as a whole.
+    pub fn start(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            line: 1,
+            column: 1,
+        }
+    }
+}
+
 /// One app's spec.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppSpec {
@@ -55,8 +66,8 @@ pub struct AppSpec {
     pub secrets: Vec<(String, Position)>,
     /// `[[ports]]`.
     pub ports: Vec<PortClaim>,
-    /// What `share-from` of `[[addons]]` names: an app, or `host/<name>`.
-    pub shares: Vec<(String, Position)>,
+    /// `[[addons]]` with `share-from`.
+    pub shares: Vec<Share>,
     /// Sections and keys that validate but are not built yet: the app cannot be planned while there are any.
     pub unbuilt: Vec<Unbuilt>,
     /// Where each key stands, by JSON pointer: `/run/start`. Values of a Procfile stand at `/run/workers/<kind>`.
@@ -64,6 +75,13 @@ pub struct AppSpec {
 }
 
 impl AppSpec {
+    /// The key that stands at a place, as JSON pointer; empty when none does. Of several it is the innermost.
+    pub fn pointer(&self, at: &Position) -> String {
+        let standing = self.positions.iter().filter(|(_, place)| *place == at);
+        let innermost = standing.max_by_key(|(pointer, _)| pointer.len());
+        innermost.map_or_else(String::new, |(pointer, _)| pointer.clone())
+    }
+
     /// Where a key stands: itself, else the nearest table around it that the spec has, else the file's first line.
     pub fn position(&self, pointer: &str) -> Position {
         let mut at = pointer;
@@ -74,11 +92,7 @@ impl AppSpec {
             match at.rsplit_once('/') {
                 Some((parent, _)) if !parent.is_empty() => at = parent,
                 _ => {
-                    return Position {
-                        file: self.file.clone(),
-                        line: 1,
-                        column: 1,
-                    };
+                    return Position::start(&self.file);
                 }
             }
         }
@@ -93,6 +107,17 @@ pub struct PortClaim {
     /// Its protocol.
     pub protocol: PortProtocol,
     /// Where it is claimed.
+    pub at: Position,
+}
+
+/// An addon whose data belongs to somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// The addon's type.
+    pub kind: Option<String>,
+    /// Whose it is: an app's name, or `host/<name>`.
+    pub from: String,
+    /// Where it says so.
     pub at: Position,
 }
 

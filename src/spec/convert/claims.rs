@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::Draft;
-use crate::spec::app::{PortClaim, PortProtocol, Position};
+use crate::spec::app::{PortClaim, PortProtocol, Position, Share};
 use crate::spec::tree::escape;
 
 impl Draft<'_> {
@@ -42,13 +42,17 @@ impl Draft<'_> {
             .collect()
     }
 
-    /// What `share-from` of `[[addons]]` names, with the place of each.
-    pub(super) fn shares(&self) -> Vec<(String, Position)> {
+    /// `[[addons]]` with `share-from`.
+    pub(super) fn shares(&self) -> Vec<Share> {
         let addons = self.entries("/addons").chain(self.entries("/provider"));
+        let text = |table: &Value, key| table.get(key)?.as_str().map(str::to_owned);
         addons
             .filter_map(|(pointer, addon)| {
-                let from = addon.get("share-from")?.as_str()?.to_owned();
-                Some((from, self.position(&format!("{pointer}/share-from"))))
+                Some(Share {
+                    kind: text(addon, "type").or_else(|| text(addon, "name")),
+                    from: text(addon, "share-from")?,
+                    at: self.position(&format!("{pointer}/share-from")),
+                })
             })
             .collect()
     }
