@@ -16,23 +16,29 @@ impl Validator<'_> {
     /// Checks everything in a config repo. Paths in messages start at its root.
     pub fn config_repo(&self, repo: &dyn ConfigTree) -> Findings {
         let mut findings = Findings::default();
-        if let Err(message) = self.checked(repo, &mut findings) {
-            findings.unusable("", message, None);
+        if let Err((directory, message)) = self.checked(repo, &mut findings) {
+            findings.unusable(directory, message, None);
         }
         findings
     }
 
-    fn checked(&self, repo: &dyn ConfigTree, findings: &mut Findings) -> Result<(), String> {
+    /// The error names the directory that cannot be read.
+    fn checked(
+        &self,
+        repo: &dyn ConfigTree,
+        findings: &mut Findings,
+    ) -> Result<(), (&'static str, String)> {
+        let of = |directory| move |message| (directory, message);
         let walk = Walk {
             repo,
             schemas: self.schemas,
             texts: true,
         };
-        let hosts = Hosts::read(&walk, self, findings)?;
-        let secrets = repo.tree("secrets")?;
-        let secrets = Secrets::read(secrets.as_deref(), findings)?;
-        let candidates = walk.candidates()?;
-        let apps = walk.apps(&candidates)?;
+        let hosts = Hosts::read(&walk, self, findings).map_err(of("hosts"))?;
+        let secrets = repo.tree("secrets").map_err(of("secrets"))?;
+        let secrets = Secrets::read(secrets.as_deref(), findings).map_err(of("secrets"))?;
+        let candidates = walk.candidates().map_err(of("apps"))?;
+        let apps = walk.apps(&candidates).map_err(of("apps"))?;
         for (candidate, app) in candidates.iter().zip(&apps) {
             match app {
                 Some(app) => self.parsed(&app.loaded, findings),
