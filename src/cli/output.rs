@@ -122,7 +122,12 @@ pub(super) fn say(text: &str) {
 /// A document on standard output.
 pub(super) fn json<T: serde::Serialize>(value: &T) {
     let text = serde_json::to_string_pretty(value).expect("documents serialise");
-    written(&mut std::io::stdout(), &format!("{text}\n"));
+    plain(&format!("{text}\n"));
+}
+
+/// A file on standard output, byte by byte.
+pub(super) fn plain(text: &str) {
+    written(&mut std::io::stdout(), text);
 }
 
 /// Writes; a reader that has seen enough (`… | head`) is no mistake.

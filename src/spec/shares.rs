@@ -98,7 +98,10 @@ impl Known<'_> {
             .shares
             .iter()
             .find(|theirs| theirs.kind.as_deref() == Some(kind))?;
-        let message = format!("the app `{}` has its `{kind}` from somebody else", owner.name);
+        let message = format!(
+            "the app `{}` has its `{kind}` from somebody else",
+            owner.name
+        );
         Some((
             message,
             Some(format!("name the owner: `{}`", shortened(&passed_on.from))),
