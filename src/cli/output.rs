@@ -90,6 +90,30 @@ pub(super) fn out(text: &str) {
     written(&mut anstream::stdout(), text);
 }
 
+/// A result on standard output, in colour if so.
+pub(super) fn show(text: &str, color: Color) {
+    let choice = if shows_color(color) {
+        anstream::ColorChoice::Always
+    } else {
+        anstream::ColorChoice::Never
+    };
+    written(
+        &mut anstream::AutoStream::new(std::io::stdout(), choice),
+        text,
+    );
+}
+
+/// Whether to use colour on standard output.
+pub(super) fn shows_color(color: Color) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+        }
+    }
+}
+
 /// A remark on standard error.
 pub(super) fn say(text: &str) {
     written(&mut anstream::stderr(), &format!("{text}\n"));
@@ -98,7 +122,12 @@ pub(super) fn say(text: &str) {
 /// A document on standard output.
 pub(super) fn json<T: serde::Serialize>(value: &T) {
     let text = serde_json::to_string_pretty(value).expect("documents serialise");
-    written(&mut std::io::stdout(), &format!("{text}\n"));
+    plain(&format!("{text}\n"));
+}
+
+/// A file on standard output, byte by byte.
+pub(super) fn plain(text: &str) {
+    written(&mut std::io::stdout(), text);
 }
 
 /// Writes; a reader that has seen enough (`… | head`) is no mistake.

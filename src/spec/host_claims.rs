@@ -6,7 +6,7 @@ use hop3_plugin_api::HostName;
 
 use super::app::AppSpec;
 use super::diagnostic::Diagnostic;
-use super::repo_checks::{Held, Surroundings, hold, place};
+use super::repo_checks::{Held, Surroundings, claimant, hold};
 
 /// One claim of a host name.
 struct Claim<'a> {
@@ -15,12 +15,12 @@ struct Claim<'a> {
 }
 
 /// Holds every app that claims a host name which is not its own to claim.
-pub(super) fn check(specs: &[AppSpec], surroundings: &Surroundings, held: &mut Held) {
+pub(super) fn check(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut Held) {
     duplicates(specs, surroundings, held);
     names_of_broken_holders(specs, surroundings, held);
 }
 
-fn duplicates(specs: &[AppSpec], surroundings: &Surroundings, held: &mut Held) {
+fn duplicates(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut Held) {
     let mut claims: BTreeMap<&HostName, Vec<Claim<'_>>> = BTreeMap::new();
     for spec in specs {
         for (index, host) in spec.hosts.iter().enumerate() {
@@ -36,7 +36,8 @@ fn duplicates(specs: &[AppSpec], surroundings: &Surroundings, held: &mut Held) {
             .iter()
             .find(|claim| Some(&claim.spec.name) == holder);
         for claim in claimants {
-            if let Some(diagnostic) = host_conflict(host, claim, claimants, holder) {
+            if let Some(mut diagnostic) = host_conflict(host, claim, claimants, holder) {
+                diagnostic.message.push_str(&surroundings.on());
                 hold(held, claim.spec, diagnostic);
             }
         }
@@ -44,7 +45,7 @@ fn duplicates(specs: &[AppSpec], surroundings: &Surroundings, held: &mut Held) {
 }
 
 /// A holder whose spec is invalid in this revision stays at its last good release, and that release holds the name.
-fn names_of_broken_holders(specs: &[AppSpec], surroundings: &Surroundings, held: &mut Held) {
+fn names_of_broken_holders(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut Held) {
     for spec in specs {
         for (index, host) in spec.hosts.iter().enumerate() {
             let holder = surroundings.holders.get(host);
@@ -90,14 +91,8 @@ fn host_conflict(
         Some(holder) => vec![holder],
         None => all.iter().filter(|other| !same(other)).collect(),
     };
-    let claimant = |rival: &&Claim<'_>| {
-        format!(
-            "`{}` ({})",
-            rival.spec.name,
-            place(&rival.spec.position(&rival.pointer))
-        )
-    };
-    let names: Vec<String> = rivals.iter().map(claimant).collect();
+    let named = |rival: &&Claim<'_>| claimant(rival.spec, &rival.spec.position(&rival.pointer));
+    let names: Vec<String> = rivals.iter().map(named).collect();
     let what = host_words(host);
     let verb = if holder.is_some() {
         "is held by"

@@ -1,0 +1,50 @@
+//! Ports of the host that several apps claim. A claim is exclusive, so that all claimants are held. Pure.
+
+use std::collections::BTreeMap;
+
+use super::app::{AppSpec, PortClaim, PortProtocol};
+use super::diagnostic::Diagnostic;
+use super::repo_checks::{Held, Surroundings, claimant, hold};
+
+/// Holds every app that claims a port which another one claims too.
+pub(super) fn check(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut Held) {
+    let mut claims: BTreeMap<(u16, PortProtocol), Vec<(&AppSpec, &PortClaim)>> = BTreeMap::new();
+    for spec in specs {
+        for claim in &spec.ports {
+            let claimants = claims.entry((claim.number, claim.protocol)).or_default();
+            claimants.push((spec, claim));
+        }
+    }
+    for claimants in claims.values() {
+        for (spec, claim) in claimants {
+            let others = claimants
+                .iter()
+                .filter(|(other, _)| other.directory != spec.directory);
+            let others: Vec<String> = others
+                .map(|(other, claim)| claimant(other, &claim.at))
+                .collect();
+            if !others.is_empty() {
+                let on = surroundings.on();
+                hold(
+                    held,
+                    spec,
+                    conflict(spec, claim, &(others.join(" and "), on)),
+                );
+            }
+        }
+    }
+}
+
+fn conflict(spec: &AppSpec, claim: &PortClaim, (others, on): &(String, String)) -> Diagnostic {
+    let protocol = match claim.protocol {
+        PortProtocol::Tcp => "TCP",
+        PortProtocol::Udp => "UDP",
+    };
+    let message = format!(
+        "the {protocol} port {} is claimed by {others} too{on}",
+        claim.number
+    );
+    Diagnostic::error_at(claim.at.clone(), message)
+        .key(&spec.pointer(&claim.at))
+        .hint("a port of a host belongs to one app; give one of them another `number`")
+}
