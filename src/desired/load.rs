@@ -220,7 +220,7 @@ fn conflicts(
         &Surroundings {
             holders: recorded.holders.clone(),
             broken,
-            elsewhere,
+            known: Arc::new(elsewhere),
             ..Surroundings::default()
         },
     );

@@ -100,10 +100,8 @@ impl ConfigTree for DirectoryRepo {
         None
     }
 
-    /// A repository of its own would be committed as a submodule.
     fn is_submodule(&self, path: &str) -> bool {
-        let own = self.root.join(path).join(".git");
-        self.submodules.contains(path) || own.symlink_metadata().is_ok()
+        self.submodules.contains(path)
     }
 }
 

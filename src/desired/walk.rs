@@ -17,6 +17,10 @@ use crate::spec::{
 /// The files that make a directory an app.
 const SPEC: &str = "hop3.toml";
 const PROCFILE: &str = "Procfile";
+/// The directory in which they are looked for first.
+const HOP3: &str = "hop3";
+/// What a repository has in its root.
+const GIT: &str = ".git";
 
 /// So few apps are not worth a thread of their own.
 const FEW: usize = 64;
@@ -131,14 +135,22 @@ impl Walk<'_> {
             return Ok(None);
         };
         let loaded = known(&path, tree.as_ref());
-        let submodule = |below: &str| self.repo.is_submodule(&format!("{path}/{below}"));
-        let parse = || parse_app(self.schemas, &path, tree.as_ref(), &submodule);
+        let parse = || self.parse(&path, tree.as_ref());
         let loaded = loaded.or_else(|| parse().map(|parsed| self.kept(parsed)));
         Ok(loaded.map(|loaded| AppDir {
             path,
             tree: Some(tree),
             loaded,
         }))
+    }
+
+    fn parse(&self, path: &str, tree: &dyn SourceTree) -> Option<Parsed> {
+        let mut found = Found::open(path, tree);
+        if found.is_repository() {
+            return Some(refused(path, SourceKind::Submodule));
+        }
+        found.take_all(self.repo.is_submodule(&format!("{path}/hop3")));
+        found.parsed(self.schemas)
     }
 
     fn kept(&self, mut parsed: Parsed) -> Arc<Parsed> {
@@ -185,28 +197,10 @@ impl Walk<'_> {
     }
 }
 
-/// Reads the app in a directory; none when it holds no app. `submodule` tells of a directory within that it is one.
-pub fn parse_app(
-    schemas: &Schemas,
-    path: &str,
-    tree: &dyn SourceTree,
-    submodule: &dyn Fn(&str) -> bool,
-) -> Option<Parsed> {
-    let mut found = Found::new(path, tree);
-    let top = found.list("");
-    let hop3 = top.iter().find(|entry| entry.name == "hop3");
-    match hop3.map(|entry| entry.kind) {
-        Some(SourceKind::Directory) if submodule("hop3") => {
-            found.refuse("hop3", SourceKind::Submodule);
-        }
-        Some(SourceKind::Directory) => {
-            let entries = found.list("hop3");
-            found.take("hop3/", &entries);
-        }
-        Some(SourceKind::File { .. }) | None => {}
-        Some(kind) => found.refuse("hop3", kind),
-    }
-    found.take("", &top);
+/// Reads the app in a directory that belongs to no config repo; none when it holds no app.
+pub fn parse_app(schemas: &Schemas, path: &str, tree: &dyn SourceTree) -> Option<Parsed> {
+    let mut found = Found::open(path, tree);
+    found.take_all(false);
     found.parsed(schemas)
 }
 
@@ -214,6 +208,7 @@ pub fn parse_app(
 struct Found<'a> {
     path: &'a str,
     tree: &'a dyn SourceTree,
+    top: Vec<SourceEntry>,
     spec: Option<(String, Vec<u8>)>,
     procfile: Option<(String, Vec<u8>)>,
     problems: Vec<Diagnostic>,
@@ -221,10 +216,11 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn new(path: &'a str, tree: &'a dyn SourceTree) -> Self {
+    fn open(path: &'a str, tree: &'a dyn SourceTree) -> Self {
         Self {
             path,
             tree,
+            top: entries(tree, ""),
             spec: None,
             procfile: None,
             problems: Vec::new(),
@@ -232,14 +228,28 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn list(&mut self, below: &str) -> Vec<SourceEntry> {
-        self.tree.list(below).unwrap_or_else(|error| {
-            self.unread = true;
-            let message = format!("the directory could not be read: {}", error.message);
-            self.problems
-                .push(Diagnostic::error_at(Position::start(self.path), message));
-            Vec::new()
-        })
+    /// Whether a work tree has a repository of its own here, which is committed as a submodule.
+    fn is_repository(&self) -> bool {
+        self.top.iter().any(|entry| entry.name == GIT)
+    }
+
+    /// Takes the files in `hop3/`, then those beside the code.
+    fn take_all(&mut self, hop3_is_submodule: bool) {
+        let hop3 = self.top.iter().find(|entry| entry.name == HOP3);
+        match hop3.map(|entry| entry.kind) {
+            Some(SourceKind::Directory) => {
+                let inner = entries(self.tree, HOP3);
+                if hop3_is_submodule || inner.iter().any(|entry| entry.name == GIT) {
+                    self.refuse(HOP3, SourceKind::Submodule);
+                } else {
+                    self.take("hop3/", &inner);
+                }
+            }
+            Some(SourceKind::File { .. }) | None => {}
+            Some(kind) => self.refuse(HOP3, kind),
+        }
+        let top = std::mem::take(&mut self.top);
+        self.take("", &top);
     }
 
     fn refuse(&mut self, name: &str, kind: SourceKind) {
@@ -289,12 +299,40 @@ impl<'a> Found<'a> {
             app.spec = None;
             app.diagnostics.extend(self.problems);
         }
+        let name = app.spec.as_ref().map(|spec| spec.name.clone());
         Some(Parsed {
-            name: app_name_of(&files),
+            name: name.or_else(|| app_name_of(&files)),
             app,
             unread: self.unread,
         })
     }
+}
+
+/// What a directory of an app holds. Where its list cannot be had, for a name in it that is no name here, the files that count are looked for
+/// one by one.
+fn entries(tree: &dyn SourceTree, directory: &str) -> Vec<SourceEntry> {
+    tree.list(directory).unwrap_or_else(|_| {
+        let names = [HOP3, SPEC, PROCFILE].into_iter();
+        let names = names.filter(|name| directory.is_empty() || *name != HOP3);
+        names
+            .filter_map(|name| probed(tree, directory, name))
+            .collect()
+    })
+}
+
+fn probed(tree: &dyn SourceTree, directory: &str, name: &str) -> Option<SourceEntry> {
+    let path = format!("{directory}/{name}");
+    let path = path.trim_start_matches('/');
+    let kind = if tree.link_target(path).is_ok_and(|target| target.is_some()) {
+        SourceKind::Symlink
+    } else if name == HOP3 {
+        SourceKind::Directory
+    } else {
+        tree.read(path).map_or(Some(()), |found| found.map(drop))?;
+        SourceKind::File { executable: false }
+    };
+    let name = name.to_owned();
+    Some(SourceEntry { name, kind })
 }
 
 fn named(found: Option<&(String, Vec<u8>)>) -> Option<(&str, &[u8])> {

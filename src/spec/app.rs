@@ -122,7 +122,7 @@ pub struct Share {
 }
 
 /// A transport protocol. One number may be claimed once for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PortProtocol {
     /// TCP.
     Tcp,

@@ -1,17 +1,21 @@
 //! Host names that several apps claim: a holder keeps its name, and without one all claimants are held. Pure.
 
-use std::collections::BTreeMap;
-
 use hop3_plugin_api::HostName;
 
 use super::app::AppSpec;
 use super::diagnostic::Diagnostic;
-use super::repo_checks::{Held, Surroundings, claimant, hold};
+use super::repo_checks::{Held, Surroundings, claimant, hold, shared};
 
 /// One claim of a host name.
 struct Claim<'a> {
     spec: &'a AppSpec,
-    pointer: String,
+    index: usize,
+}
+
+impl Claim<'_> {
+    fn pointer(&self) -> String {
+        host_pointer(self.spec, self.index)
+    }
 }
 
 /// Holds every app that claims a host name which is not its own to claim.
@@ -21,16 +25,11 @@ pub(super) fn check(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut 
 }
 
 fn duplicates(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut Held) {
-    let mut claims: BTreeMap<&HostName, Vec<Claim<'_>>> = BTreeMap::new();
-    for spec in specs {
-        for (index, host) in spec.hosts.iter().enumerate() {
-            claims.entry(host).or_default().push(Claim {
-                spec,
-                pointer: host_pointer(spec, index),
-            });
-        }
-    }
-    for (host, claimants) in claims.iter().filter(|(_, claimants)| claimants.len() > 1) {
+    let claims = specs.iter().flat_map(|spec| {
+        let hosts = spec.hosts.iter().enumerate();
+        hosts.map(move |(index, host)| (host, Claim { spec, index }))
+    });
+    for (host, claimants) in &shared(claims) {
         let holder = surroundings.holders.get(*host);
         let holder = claimants
             .iter()
@@ -91,7 +90,7 @@ fn host_conflict(
         Some(holder) => vec![holder],
         None => all.iter().filter(|other| !same(other)).collect(),
     };
-    let named = |rival: &&Claim<'_>| claimant(rival.spec, &rival.spec.position(&rival.pointer));
+    let named = |rival: &&Claim<'_>| claimant(rival.spec, &rival.spec.position(&rival.pointer()));
     let names: Vec<String> = rivals.iter().map(named).collect();
     let what = host_words(host);
     let verb = if holder.is_some() {
@@ -104,8 +103,8 @@ fn host_conflict(
         names.join(" and "),
         if holder.is_some() { "already" } else { "too" }
     );
-    let diagnostic =
-        Diagnostic::error_at(claim.spec.position(&claim.pointer), message).key(&claim.pointer);
+    let pointer = claim.pointer();
+    let diagnostic = Diagnostic::error_at(claim.spec.position(&pointer), message).key(&pointer);
     Some(diagnostic.hint("a host name belongs to one app; remove it from all others"))
 }
 

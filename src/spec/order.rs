@@ -16,6 +16,9 @@ pub(super) fn check(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut 
 }
 
 fn unknown_predecessors(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut Held) {
+    if specs.iter().all(|spec| spec.deploy.after.is_empty()) {
+        return;
+    }
     let here: BTreeSet<&AppName> = specs
         .iter()
         .map(|spec| &spec.name)
@@ -37,19 +40,22 @@ fn absent(
     surroundings: &Surroundings,
     at: Position,
 ) -> Diagnostic {
-    if surroundings.elsewhere.contains(name) {
+    if surroundings.known.contains(name) {
         let place = surroundings.here();
         let message =
             format!("the app `{name}` does not run on {place}, so waiting for it would never end");
         let hint = format!("let {place} run `{name}` too, or take it out of `after`");
         return Diagnostic::error_at(at, message).hint(hint);
     }
-    let known = here.iter().copied().chain(&surroundings.elsewhere);
+    let known = here.iter().copied().chain(surroundings.known.iter());
     Diagnostic::error_at(at, format!("there is no app `{name}` to wait for"))
         .hint(did_you_mean(name.as_str(), known.map(AppName::as_str)))
 }
 
 fn circles(specs: &[&AppSpec], held: &mut Held) {
+    if specs.iter().all(|spec| spec.deploy.after.is_empty()) {
+        return;
+    }
     let by_name: BTreeMap<&AppName, &AppSpec> =
         specs.iter().map(|spec| (&spec.name, *spec)).collect();
     for spec in specs.iter().filter(|spec| !spec.deploy.after.is_empty()) {

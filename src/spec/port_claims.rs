@@ -1,21 +1,16 @@
 //! Ports of the host that several apps claim. A claim is exclusive, so that all claimants are held. Pure.
 
-use std::collections::BTreeMap;
-
 use super::app::{AppSpec, PortClaim, PortProtocol};
 use super::diagnostic::Diagnostic;
-use super::repo_checks::{Held, Surroundings, claimant, hold};
+use super::repo_checks::{Held, Surroundings, claimant, hold, shared};
 
 /// Holds every app that claims a port which another one claims too.
 pub(super) fn check(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut Held) {
-    let mut claims: BTreeMap<(u16, PortProtocol), Vec<(&AppSpec, &PortClaim)>> = BTreeMap::new();
-    for spec in specs {
-        for claim in &spec.ports {
-            let claimants = claims.entry((claim.number, claim.protocol)).or_default();
-            claimants.push((spec, claim));
-        }
-    }
-    for claimants in claims.values() {
+    let claims = specs.iter().flat_map(|spec| {
+        let claims = spec.ports.iter();
+        claims.map(move |claim| ((claim.number, claim.protocol), (*spec, claim)))
+    });
+    for claimants in shared(claims).values() {
         for (spec, claim) in claimants {
             let others = claimants
                 .iter()

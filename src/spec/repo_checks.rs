@@ -1,7 +1,9 @@
 //! What only the specs of one host together can show: names, host names and ports claimed twice, orders that go in a circle, data shared
 //! from nobody. It holds only the apps it names, and each message names the others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
+use std::sync::Arc;
 
 use hop3_plugin_api::{AppName, HostName};
 
@@ -16,8 +18,8 @@ pub struct Surroundings {
     pub holders: BTreeMap<HostName, AppName>,
     /// Apps whose spec is invalid in this revision; they exist all the same.
     pub broken: BTreeSet<AppName>,
-    /// Apps that the repo has for other hosts.
-    pub elsewhere: BTreeSet<AppName>,
+    /// Apps that the repo has, for whatever host.
+    pub known: Arc<BTreeSet<AppName>>,
     /// What messages call the host: ``the host `web1` ``; `this host` when empty.
     pub host: String,
     /// Whether it is one of several, so that a conflict tells where it is one.
@@ -75,15 +77,22 @@ pub(super) fn claimant(spec: &AppSpec, at: &Position) -> String {
     format!("`{}` ({})", spec.name, place(at))
 }
 
-fn duplicate_names(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut Held) {
-    let mut by_name: BTreeMap<&AppName, Vec<&AppSpec>> = BTreeMap::new();
-    for spec in specs {
-        by_name.entry(&spec.name).or_default().push(spec);
+/// What several have, in order, with who has it.
+pub(super) fn shared<K: Ord + Hash, V>(
+    claims: impl IntoIterator<Item = (K, V)>,
+) -> BTreeMap<K, Vec<V>> {
+    let mut by_key: HashMap<K, Vec<V>> = HashMap::new();
+    for (key, claim) in claims {
+        by_key.entry(key).or_default().push(claim);
     }
-    for (name, claimants) in by_name
+    by_key
         .into_iter()
-        .filter(|(_, claimants)| claimants.len() > 1)
-    {
+        .filter(|(_, claims)| claims.len() > 1)
+        .collect()
+}
+
+fn duplicate_names(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut Held) {
+    for (name, claimants) in shared(specs.iter().map(|spec| (&spec.name, *spec))) {
         for spec in &claimants {
             let others = claimants
                 .iter()

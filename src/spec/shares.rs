@@ -109,7 +109,7 @@ impl Known<'_> {
     }
 
     fn absent(&self, name: &AppName) -> Problem {
-        let elsewhere = &self.surroundings.elsewhere;
+        let elsewhere = self.surroundings.known.as_ref();
         if elsewhere.contains(name) {
             let place = self.surroundings.here();
             let message =

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use hop3_plugin_api::{SourceEntry, SourceTree};
 
 use crate::config::AgentConfig;
-use crate::desired::walk::{Parsed, content, parse_app};
+use crate::desired::walk::{AppDir, Parsed, content, parse_app};
 use crate::registry::Registry;
 use crate::schema::Schemas;
 use crate::spec::{AppFiles, Diagnostic, LoadedApp, Position, Sources, load_app};
@@ -52,6 +52,8 @@ pub struct Findings {
     pub diagnostics: Vec<Diagnostic>,
     /// The texts of files, for excerpts.
     pub sources: Sources,
+    /// The apps as they were read.
+    pub apps: Vec<AppDir>,
 }
 
 impl Findings {
@@ -66,6 +68,7 @@ impl Findings {
             }
         };
         self.files += others.files;
+        self.apps.extend(others.apps);
         let diagnostics = others.diagnostics.into_iter();
         self.diagnostics.extend(diagnostics.map(|mut found| {
             found.position.file = renamed(&found.position.file);
@@ -103,26 +106,25 @@ impl Findings {
         (errors, self.diagnostics.len() - errors)
     }
 
-    fn take(&mut self, loaded: &LoadedApp) {
+    fn take(&mut self, loaded: &mut LoadedApp) {
         self.files += loaded.sources.len();
-        self.diagnostics.extend(loaded.diagnostics.iter().cloned());
-        let sources = loaded.sources.iter();
-        self.sources
-            .extend(sources.map(|(file, text)| (file.clone(), text.clone())));
+        self.diagnostics.append(&mut loaded.diagnostics);
+        self.sources.extend(std::mem::take(&mut loaded.sources));
     }
 }
 
 impl Validator<'_> {
     /// Checks the app in a directory; none when it holds no app. `path` is what messages call it.
     pub fn app(&self, path: &str, tree: &dyn SourceTree) -> Option<Findings> {
-        let parsed = parse_app(self.schemas, path, tree, &|_| false)?;
+        let mut parsed = parse_app(self.schemas, path, tree)?;
         let mut findings = Findings::default();
-        self.parsed(&parsed, &mut findings);
+        self.parsed(&mut parsed, &mut findings);
         Some(findings)
     }
 
-    fn parsed(&self, parsed: &Parsed, findings: &mut Findings) {
-        findings.take(&parsed.app);
+    /// Takes what was found in an app; its spec stays.
+    fn parsed(&self, parsed: &mut Parsed, findings: &mut Findings) {
+        findings.take(&mut parsed.app);
         self.remarks(&parsed.app, findings);
     }
 
@@ -186,7 +188,7 @@ impl Validator<'_> {
         } else {
             (own, other)
         };
-        let loaded = load_app(
+        let mut loaded = load_app(
             self.schemas,
             &AppFiles {
                 directory,
@@ -194,7 +196,7 @@ impl Validator<'_> {
                 procfile,
             },
         );
-        findings.take(&loaded);
+        findings.take(&mut loaded);
         self.remarks(&loaded, findings);
     }
 

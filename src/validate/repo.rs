@@ -2,6 +2,7 @@
 //! same apps. Two apps that never meet on one host are in nobody's way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use hop3_plugin_api::AppName;
 
@@ -38,10 +39,13 @@ impl Validator<'_> {
         let secrets = repo.tree("secrets").map_err(of("secrets"))?;
         let secrets = Secrets::read(secrets.as_deref(), findings).map_err(of("secrets"))?;
         let candidates = walk.candidates().map_err(of("apps"))?;
-        let apps = walk.apps(&candidates).map_err(of("apps"))?;
-        for (candidate, app) in candidates.iter().zip(&apps) {
+        let mut apps = walk.apps(&candidates).map_err(of("apps"))?;
+        for (candidate, app) in candidates.iter().zip(&mut apps) {
             match app {
-                Some(app) => self.parsed(&app.loaded, findings),
+                Some(app) => {
+                    let loaded = Arc::get_mut(&mut app.loaded).expect("nobody else has it yet");
+                    self.parsed(loaded, findings);
+                }
                 None => findings.diagnostics.push(no_app(candidate)),
             }
         }
@@ -55,6 +59,7 @@ impl Validator<'_> {
         findings.diagnostics.extend(whole.conflicts());
         findings.diagnostics.extend(whole.idle());
         findings.diagnostics.extend(whole.secrets(&secrets));
+        findings.apps.extend(apps.into_iter().flatten());
         Ok(())
     }
 }
@@ -106,9 +111,11 @@ impl Whole<'_> {
     /// What holds apps on some host, once for each key.
     fn conflicts(&self) -> Vec<Diagnostic> {
         let mut found: BTreeMap<(Position, String), Diagnostic> = BTreeMap::new();
+        let names = (0..self.apps.len()).filter_map(|index| self.name(index));
+        let known = Arc::new(names.cloned().collect());
         for group in &self.groups {
             let specs: Vec<&AppSpec> = group.apps.iter().filter_map(|it| self.spec(*it)).collect();
-            let held = repo_checks(&specs, &self.surroundings(group));
+            let held = repo_checks(&specs, &self.surroundings(group, &known));
             for conflict in held.into_values().flatten() {
                 let place = (conflict.position.clone(), conflict.key.clone());
                 found.entry(place).or_insert(conflict);
@@ -117,15 +124,11 @@ impl Whole<'_> {
         found.into_values().collect()
     }
 
-    fn surroundings(&self, group: &Group) -> Surroundings {
-        let here = |index: &usize| group.apps.contains(index);
+    fn surroundings(&self, group: &Group, known: &Arc<BTreeSet<AppName>>) -> Surroundings {
         let broken = group.apps.iter().filter(|it| self.spec(**it).is_none());
-        let elsewhere = (0..self.apps.len()).filter(|index| !here(index));
-        let here: BTreeSet<&AppName> = group.apps.iter().filter_map(|it| self.name(*it)).collect();
-        let names = elsewhere.filter_map(|index| self.name(index));
         Surroundings {
             broken: broken.filter_map(|it| self.name(*it)).cloned().collect(),
-            elsewhere: names.filter(|it| !here.contains(it)).cloned().collect(),
+            known: Arc::clone(known),
             host: words(&group.hosts),
             several: self.hosts.several(),
             host_addons: group.addons.clone(),
