@@ -91,7 +91,11 @@ impl Control {
         RepoStatus {
             url: self.parts.repo_url.clone(),
             last_contact: self.last_contact,
-            state: problem.map_or_else(|| "ok".to_owned(), RepoError::state),
+            state: match (problem, self.last_contact) {
+                (Some(problem), _) => problem.state(),
+                (None, Some(_)) => "ok".to_owned(),
+                (None, None) => "unknown".to_owned(),
+            },
             problem: self.repo_problem(),
             hint: problem.and_then(RepoError::hint),
             mirror: self.stand_in.as_ref().map(|mirror| MirrorStatus {

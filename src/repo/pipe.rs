@@ -27,6 +27,17 @@ const WORDS_LIMIT: u64 = 8192;
 /// How long a program that failed may take to say why.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// What the program sees beside the search path. A repository on this machine that has only a part of its objects must not fetch the rest, by
+/// whatever means its own configuration names.
+const ENVIRONMENT: [(&str, &str); 6] = [
+    ("GIT_PROTOCOL", "version=2"),
+    ("GIT_CONFIG_GLOBAL", "/dev/null"),
+    ("GIT_NO_LAZY_FETCH", "1"),
+    ("GIT_ALLOW_PROTOCOL", "none"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("LC_ALL", "C"),
+];
+
 /// A program that serves a repository.
 pub(super) struct Session {
     child: Child,
@@ -85,11 +96,7 @@ pub(super) fn open(
         .args(arguments)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .envs([
-            ("GIT_PROTOCOL", "version=2"),
-            ("GIT_CONFIG_GLOBAL", "/dev/null"),
-            ("LC_ALL", "C"),
-        ])
+        .envs(ENVIRONMENT)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

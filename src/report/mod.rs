@@ -46,7 +46,7 @@ pub struct RepoStatus {
     pub url: String,
     /// When it answered last.
     pub last_contact: Option<Timestamp>,
-    /// `ok`, or what is wrong in one word: `unreachable`, `unauthorized`, `host-key-changed`, `non-fast-forward` and so on.
+    /// `ok`, `unknown` before the first answer, or what is wrong in one word: `unreachable`, `unauthorized`, `host-key-changed`, `non-fast-forward` and so on.
     #[serde(default)]
     pub state: String,
     /// Why it could not be read, if so.

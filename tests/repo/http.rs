@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::fake_server::FakeServer;
 use crate::git_repo::GitRepo;
 use crate::git_server::{GitServer, TOKEN};
+use crate::rows::row;
 use crate::world::{SPEC, World, config, id, mirror};
 
 /// A served repository with one app.
@@ -156,6 +157,27 @@ async fn t17_a_certificate_of_another_authority_is_never_accepted() {
         served.server.requests(),
         Vec::<String>::new(),
         "a token was sent to a server that is not trusted"
+    );
+}
+
+#[tokio::test]
+async fn t16_a_redirect_from_https_to_http_is_not_followed() {
+    let Some(served) = Served::start() else {
+        return;
+    };
+    let mut down = served.config();
+    down.url = RepoUrl::parse(&served.server.downgraded_url("config.git")).unwrap();
+    for error in served.both(down).await {
+        assert!(matches!(error, RepoError::Redirected { .. }), "{error:?}");
+    }
+    let requests = served.server.requests();
+    assert!(
+        !requests.is_empty() && requests.iter().all(|line| line.contains("/down/")),
+        "{requests:?}"
+    );
+    row(
+        "T16",
+        &[(2, "redirects from https to http"), (0, "followed")],
     );
 }
 

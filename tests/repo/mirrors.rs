@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::forge::{Answer, Content, Forge};
 use crate::git_repo::GitRepo;
 use crate::git_server::free_port;
+use crate::rows::row;
 use crate::world::{SPEC, config, id, mirror};
 
 /// A repository behind a server that can be switched off, and a mirror of it.
@@ -139,6 +140,14 @@ async fn t16_a_token_never_reaches_a_mirror_on_another_port() {
             .iter()
             .all(|request| !request.headers.contains_key("authorization")),
         "{heard:?}"
+    );
+    row(
+        "T16",
+        &[
+            (1, "mirror on another port"),
+            (heard.len(), "requests"),
+            (0, "with the token"),
+        ],
     );
 }
 

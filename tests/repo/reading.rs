@@ -4,6 +4,7 @@ use hop3_agent::repo::{FetchOutcome, Reference, RepoError, TreePath};
 use hop3_plugin_api::{SourceKind, SourceTree as _};
 use tempfile::TempDir;
 
+use crate::forge::{Forge, Stage};
 use crate::git_repo::GitRepo;
 use crate::world::{SPEC, World, config, id, mirror};
 
@@ -337,4 +338,34 @@ async fn a_source_is_the_same_whatever_the_spec_beside_it_says() {
     assert_eq!(digests[1], digests[2], "another spec was added");
     assert_ne!(digests[2], digests[3], "a file changed");
     assert_ne!(digests[3], digests[4], "a file beside the spec changed");
+}
+
+#[tokio::test]
+async fn the_first_fetch_is_shallow_all_others_grow_from_it_and_only_one_ref_is_asked_for() {
+    let directory = TempDir::new().unwrap();
+    let repo = GitRepo::with(directory.path(), &[("apps/shop/hop3.toml", SPEC)]);
+    repo.push(&[("a", "0")], "second");
+    let forge = Forge::of(repo.bare());
+    let mirror = mirror(directory.path(), config(&forge.url()));
+    for n in 1..4 {
+        let tip = mirror.tip().await.unwrap();
+        mirror.fetch(&tip).await.unwrap();
+        repo.push(&[("a", &n.to_string())], "more");
+    }
+    let bodies = |stage| {
+        let requests = forge.heard().into_iter();
+        let bodies = requests.filter(move |request| request.stage == stage);
+        bodies.map(|request| String::from_utf8_lossy(&request.body).into_owned())
+    };
+    let deepening: Vec<_> = bodies(Stage::Pack)
+        .map(|body| body.contains("deepen 1"))
+        .collect();
+    assert_eq!(deepening, [true, false, false]);
+    for body in bodies(Stage::Refs) {
+        let narrow = [
+            "ref-prefix refs/heads/main\n",
+            "ref-prefix refs/hop3/nothing\n",
+        ];
+        assert!(narrow.iter().any(|prefix| body.contains(prefix)), "{body}");
+    }
 }

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::fake_server::FakeServer;
 use crate::git_server::free_port;
+use crate::rows::row;
 use crate::world::{config, id, mirror};
 
 /// Asks and fetches from a fake server on this machine.
@@ -89,6 +90,13 @@ async fn t16_a_redirect_to_another_server_never_carries_the_token() {
         other.heard(),
         Vec::<String>::new(),
         "the other server heard something"
+    );
+    row(
+        "T16",
+        &[
+            (8, "redirects to another port"),
+            (0, "tokens at the other server"),
+        ],
     );
 }
 

@@ -73,6 +73,11 @@ impl GitServer {
         format!("https://127.0.0.1:{}/moved/{name}", self.https)
     }
 
+    /// An address that redirects to the unencrypted server.
+    pub(crate) fn downgraded_url(&self, name: &str) -> String {
+        format!("https://127.0.0.1:{}/down/{name}", self.https)
+    }
+
     /// The port of the unencrypted server, which wants no token.
     pub(crate) fn plain_port(&self) -> u16 {
         self.http
@@ -138,6 +143,7 @@ impl GitServer {
                  ssl_certificate {directory}/shown.pem; ssl_certificate_key {directory}/shown.key;
                  location ~ ^/git(/.*)$ {{ {password} {backend} }}
                  location ~ ^/legacy(/.*)$ {{ {password} fastcgi_pass_request_headers off; {backend} }}
+                 location ~ ^/down(/.*)$ {{ return 301 http://127.0.0.1:{http}/git$1$is_args$args; }}
                  location ~ ^/moved(/.*)$ {{ return 301 https://127.0.0.1:{https}/git$1$is_args$args; }} }}
                server {{ listen 127.0.0.1:{http}; location ~ ^/git(/.*)$ {{ {backend} }} }} }}\n",
             https = self.https,

@@ -62,15 +62,12 @@ fn f08_apps_are_mended_while_the_config_repo_is_down_also_after_a_restart_of_the
             |now| now.as_ref().is_some_and(|now| *now != before),
         );
         until_page(&host, "good", "good");
-        // Somebody takes the route away.
-        let site = host.path("data/apps/good/state/site.json");
-        fs::remove_file(&site).unwrap();
-        until(
-            "the site to be written again",
-            || site.exists(),
-            |there| *there,
-        );
+        // Somebody ends the proxy and with it the way in.
+        let proxy = host.proxy_holder();
+        host.proxy_worker().kill();
+        proxy.kill();
         until_page(&host, "good", "good");
+        assert_ne!(host.proxy_holder(), proxy);
         mended += 2;
     }
     server.start_with("leaf");
@@ -122,6 +119,14 @@ fn f13_a_repo_that_is_gone_closed_or_emptied_removes_nothing_and_is_told() {
     host.start();
     until_state(&host, "ok");
     let bare = host.repo.bare().to_str().unwrap().to_owned();
+    // A forge lets the branch go that a bare repository protects.
+    host.repo.git(&[
+        "--git-dir",
+        &bare,
+        "config",
+        "receive.denyDeleteCurrent",
+        "ignore",
+    ]);
     let head = host.repo.git(&["rev-parse", "HEAD"]);
     let restore = || {
         host.repo.git(&[

@@ -143,6 +143,8 @@ fn t12_hostile_addresses_and_names_run_no_program_at_all() {
 #[test]
 fn t12_only_the_programs_that_git_needs_are_run() {
     let host = deployed();
+    // Looking for containers is another matter.
+    host.configure(|text| text + "\n[plugin.docker]\nenabled = false\n");
     let server = SshServer::start(&host.path("ssh"));
     let mut settings = vec![format!("url = {:?}", host.repo.url())];
     settings.extend(server.as_ref().map(|server| {
