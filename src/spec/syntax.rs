@@ -18,26 +18,25 @@ struct Slip<'a> {
     line: usize,
 }
 
-/// Syntax errors in the file's order, one for each line, without those that only follow from another.
+/// The first syntax errors in the file's order, one for each line, without those that only follow from another.
 pub(super) fn diagnostics(source: &Source, errors: &[toml::de::Error]) -> Vec<Diagnostic> {
-    let mut deepest = None;
-    let mut slips: Vec<Slip<'_>> = errors
-        .iter()
-        .map(|error| {
-            let span = error
-                .span()
-                .unwrap_or_else(|| deepest.get_or_insert_with(|| deepest_line(source)).clone());
-            Slip::new(source, span, error.message())
-        })
-        .collect();
-    slips.sort_by_key(|slip| slip.span.start);
-    slips.dedup_by(|later, earlier| later.line == earlier.line);
+    let nowhere = errors.iter().any(|error| error.span().is_none());
+    let deepest = if nowhere { deepest_line(source) } else { 0..0 };
+    let span = |error: &toml::de::Error| error.span().unwrap_or_else(|| deepest.clone());
+    let starts = errors.iter().enumerate().map(|(index, error)| (span(error).start, index));
+    let mut order: Vec<(usize, usize)> = starts.collect();
+    order.sort_unstable();
     let mut told: Vec<Slip<'_>> = Vec::new();
-    for slip in slips {
-        let follows = told.last_mut().is_some_and(|last| slip.follows_from(last));
-        if !follows && told.len() < ERROR_LIMIT {
-            told.push(slip);
+    for (_, index) in order {
+        let slip = Slip::new(source, span(&errors[index]), errors[index].message());
+        let same = |last: &mut Slip<'_>| last.line == slip.line || slip.follows_from(last);
+        if told.last_mut().is_some_and(same) {
+            continue;
         }
+        if told.len() == ERROR_LIMIT {
+            break;
+        }
+        told.push(slip);
     }
     told.iter().map(Slip::explained).collect()
 }
@@ -62,7 +61,7 @@ impl<'a> Slip<'a> {
     }
 
     /// Whether this is the same mistake, seen once more: the rest of an open text or of an open list. The first then stands for it.
-    fn follows_from(&self, first: &mut Self) -> bool {
+    fn follows_from(&self, first: &mut Slip<'_>) -> bool {
         let again = match first.problem {
             "invalid basic string" | "invalid literal string" => self.line == first.line + 1,
             "missing comma between array elements" | "missing comma between key-value pairs" => {

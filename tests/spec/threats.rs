@@ -1,11 +1,12 @@
 //! Hostile specs: each test carries the number of the threat that it stands for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hop3_agent::schema::Schemas;
 use hop3_agent::spec::{AppSpec, LoadedApp, Surroundings, render, repo_checks};
 use hop3_plugin_api::{AppName, EnvValue, HostName};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::load;
 use super::plugins::schemas;
@@ -229,8 +230,22 @@ fn t26_names_of_variables_have_a_grammar_and_no_loader_hook_is_one() {
     }
 }
 
-/// What a hostile file must end within; the test prints what it took and allows a busy machine ten times as long.
+/// What a hostile file may cost of a processor. The test prints what it took, and allows a build without optimisation some more.
 const PATIENCE: Duration = Duration::from_millis(100);
+const UNOPTIMISED: u32 = 4;
+
+/// The time that this thread has had of a processor: other programs on the machine do not count.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
+}
+
+/// What a reading came to, and what it cost.
+fn timed(read: impl FnOnce() -> LoadedApp) -> (LoadedApp, Duration) {
+    let started = processor_time();
+    let loaded = read();
+    (loaded, processor_time() - started)
+}
 
 struct Bomb {
     name: &'static str,
@@ -289,9 +304,7 @@ fn t39_bombs_end_soon_with_a_line_and_few_words() {
     let schemas = schemas();
     text(&schemas, "apps/warm", "[run]\nstart = \"x\"\n");
     for Bomb { name, file, line } in bombs() {
-        let started = Instant::now();
-        let loaded = load(&schemas, "apps/bomb", Some(&file), None);
-        let took = started.elapsed();
+        let (loaded, took) = timed(|| load(&schemas, "apps/bomb", Some(&file), None));
         println!("{name}: {} KiB in {took:?}", file.len() / 1024);
         assert!(loaded.spec.is_none(), "{name}");
         let first = loaded.diagnostics.iter().find(|d| d.is_error()).unwrap();
@@ -300,7 +313,7 @@ fn t39_bombs_end_soon_with_a_line_and_few_words() {
         let told = render(&loaded.diagnostics, &loaded.sources, false);
         assert!(told.len() < 200_000, "{name}: {} bytes of words", told.len());
         assert!(!told.contains("ghp_canary"), "{name}");
-        assert!(took < PATIENCE * 10, "{name} took {took:?}");
+        assert!(took < PATIENCE * UNOPTIMISED, "{name} took {took:?}");
     }
 }
 
@@ -316,12 +329,10 @@ fn t39_bombs_in_a_procfile_end_soon_too() {
         ("9 000 schedules", "cron: 0 0 30 2 * x\n".repeat(9_000)),
         ("one endless line", "a".repeat(250 * 1024)),
     ] {
-        let started = Instant::now();
-        let loaded = load(&schemas, "apps/bomb", None, Some(file.as_bytes()));
-        let took = started.elapsed();
+        let (loaded, took) = timed(|| load(&schemas, "apps/bomb", None, Some(file.as_bytes())));
         println!("{name}: {} KiB in {took:?}", file.len() / 1024);
         assert!(loaded.diagnostics.len() <= 101, "{name}");
-        assert!(took < PATIENCE * 10, "{name} took {took:?}");
+        assert!(took < PATIENCE * UNOPTIMISED, "{name} took {took:?}");
     }
 }
 
@@ -404,9 +415,8 @@ fn t41_an_app_has_at_most_fifty_jobs() {
         let message = format!("`jobs` has {many} items, more than the 50 that are allowed");
         assert_eq!(loaded.diagnostics[0].message, message);
     }
-    let started = Instant::now();
-    let loaded = text(&schemas, "apps/a", &jobs(10_000));
-    assert!(loaded.spec.is_none() && started.elapsed() < PATIENCE * 10);
+    let (loaded, took) = timed(|| text(&schemas, "apps/a", &jobs(10_000)));
+    assert!(loaded.spec.is_none() && took < PATIENCE * UNOPTIMISED);
 }
 
 #[test]
@@ -415,10 +425,10 @@ fn t41_the_procfile_s_cron_passes_the_same_grammar() {
     for bad in ["* * * * * * ./x", "0 24 * * * ./x", "0 0 30 2 * ./x", "* * * * *", "@daily ./x"] {
         let procfile = format!("web: ./web\ncron: {bad}\n");
         let loaded = load(&schemas, "apps/a", None, Some(procfile.as_bytes()));
-        let six_fields_are_a_command = bad.starts_with("* * * * * *");
-        assert_eq!(loaded.spec.is_none(), !six_fields_are_a_command, "{bad}");
+        assert!(loaded.spec.is_none(), "{bad}");
+        assert_eq!(loaded.diagnostics[0].position.line, 2, "{bad}");
         let spec = format!("[run.workers]\ncron = \"{bad}\"\n");
         let loaded = text(&schemas, "apps/a", &spec);
-        assert_eq!(loaded.spec.is_none(), !six_fields_are_a_command, "{bad}");
+        assert!(loaded.spec.is_none(), "{bad}");
     }
 }
