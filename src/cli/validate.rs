@@ -32,10 +32,7 @@ pub(super) fn validate(
     registry: &Registry,
 ) -> Result<Exit, CliError> {
     let schemas = settings::schemas(registry);
-    let validator = Validator {
-        registry,
-        schemas: &schemas,
-    };
+    let validator = Validator { schemas: &schemas };
     let mut findings = Findings::default();
     for path in &args.paths {
         check(path, &validator, &mut findings);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::agent_file::{
     AgentFile, BuildNetworkPolicy, LimitsSection, PolicySection, RepoSection, SandboxPolicy,
     UNBUILT, UserPolicy, WebhookProvider, WebhookSection,
 };
-use super::{read, strangers};
+use super::{Found, plugin_tables, read, strangers};
 use crate::schema::Schemas;
 use crate::spec::check::Kinds;
 use crate::spec::diagnostic::Diagnostic;
@@ -118,23 +119,17 @@ impl AgentConfig {
             ("hosts/<host>.toml in the config repo", &schemas.host),
             ("the app's hop3.toml", &schemas.hop3),
         ];
-        let file: AgentFile = read(
-            &tree,
-            &Kinds {
-                own: &schemas.agent,
-                others,
-            },
-            &UNBUILT,
-        )?;
-        let mut found = Vec::new();
+        let kinds = Kinds {
+            own: &schemas.agent,
+            others,
+        };
+        let (file, mut found) = read::<AgentFile>(&tree, &kinds, &UNBUILT);
         let listen = listen(&tree, file.listen.as_deref(), &mut found);
         absolute(&tree, &mut found);
         let repo = file
             .repo
             .and_then(|section| repo(&tree, section, &mut found));
-        if !found.is_empty() {
-            return Err(found);
-        }
+        found.or_mistakes()?;
         Ok(Self {
             host: file.host,
             data_dir: file
@@ -159,14 +154,14 @@ impl AgentConfig {
                 .drift
                 .and_then(|drift| drift.interval)
                 .map_or(MINUTE, |period| period.0),
-            plugin: file.plugin.unwrap_or_default(),
+            plugin: plugin_tables(&tree),
             notes: strangers(&tree, &schemas.plugins),
         })
     }
 }
 
 /// Paths of the operator are absolute: the agent's working directory means nothing.
-fn absolute(tree: &Tree, found: &mut Vec<Diagnostic>) {
+fn absolute(tree: &Tree, found: &mut Found) {
     let one = [
         "/data-dir",
         "/run-dir",
@@ -192,7 +187,7 @@ fn absolute(tree: &Tree, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn listen(tree: &Tree, text: Option<&str>, found: &mut Vec<Diagnostic>) -> Option<SocketAddr> {
+fn listen(tree: &Tree, text: Option<&str>, found: &mut Found) -> Option<SocketAddr> {
     let text = text.unwrap_or(LISTEN);
     if text.is_empty() {
         return None;
@@ -212,9 +207,15 @@ fn listen(tree: &Tree, text: Option<&str>, found: &mut Vec<Diagnostic>) -> Optio
     address.ok()
 }
 
-fn repo(tree: &Tree, section: RepoSection, found: &mut Vec<Diagnostic>) -> Option<RepoConfig> {
+fn repo(tree: &Tree, section: RepoSection, found: &mut Found) -> Option<RepoConfig> {
     let Some(url) = section.url else {
-        found.push(tree.key_error("/repo", "`[repo]` lacks the key `url`"));
+        if !found.all.iter().any(|d| d.key.starts_with("/repo/")) {
+            let hint = "add `url = \"https://forge.example/ops.git\"`";
+            found.push(
+                tree.key_error("/repo", "`[repo]` lacks the key `url`")
+                    .hint(hint),
+            );
+        }
         return None;
     };
     if url
@@ -247,7 +248,7 @@ fn repo(tree: &Tree, section: RepoSection, found: &mut Vec<Diagnostic>) -> Optio
 fn checked_webhook(
     tree: &Tree,
     section: WebhookSection,
-    found: &mut Vec<Diagnostic>,
+    found: &mut Found,
 ) -> Option<WebhookConfig> {
     if section.provider != WebhookProvider::Generic {
         let name = tree
@@ -283,7 +284,7 @@ fn limits(section: &LimitsSection) -> LimitsConfig {
             .build_timeout
             .map_or(BUILD_TIMEOUT, |period| period.0),
         memory: section.memory.map(ByteSize::bytes),
-        processes: section.processes,
+        processes: section.processes.map(NonZeroU64::get),
     }
 }
 
@@ -350,7 +351,7 @@ mod tests {
     #[test]
     fn what_is_not_built_yet_refuses_in_clear_words() {
         let found = parse(
-            "[repo]\nurl = \"https://f.test/x\"\nssh-key = \"/k\"\n[trust]\nhistory = true\n",
+            "[repo]\nurl = \"https://f.test/x\"\nssh-key = \"/k\"\n[trust]\nhistory = \"follow\"\n",
         )
         .unwrap_err();
         assert_eq!(

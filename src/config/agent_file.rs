@@ -1,13 +1,16 @@
 //! The sections of `agent.toml` as the operator writes them, from which both the JSON schema and the reading come.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::Unbuilt;
-use crate::spec::sections::{ByteSize, Period};
+use super::later::{
+    DriftMode, GateSection, Notify, PackagePolicy, SecretsSection, TrustSection,
+};
+use crate::spec::sections::{ByteSize, Period, PluginTable, positive, up_to};
 
 /// Keys that validate and are not built yet, with what to do instead.
 pub(super) const UNBUILT: [Unbuilt; 13] = [
@@ -56,19 +59,20 @@ pub(crate) struct AgentFile {
     /// How differences between spec and reality are looked for.
     pub(super) drift: Option<DriftSection>,
     /// Settings of plugins, by plugin.
-    pub(super) plugin: Option<BTreeMap<String, Value>>,
+    #[serde(rename = "plugin")]
+    _plugin: Option<BTreeMap<String, PluginTable>>,
     /// Who may sign commits. Not built yet.
     #[serde(rename = "trust")]
-    _trust: Option<Value>,
+    _trust: Option<TrustSection>,
     /// What waits for approval. Not built yet.
     #[serde(rename = "gate")]
-    _gate: Option<Value>,
+    _gate: Option<GateSection>,
     /// How secrets are decrypted. Not built yet.
     #[serde(rename = "secrets")]
-    _secrets: Option<Value>,
+    _secrets: Option<SecretsSection>,
     /// Who is told. Not built yet.
     #[serde(rename = "notify")]
-    _notify: Option<Value>,
+    _notify: Option<Notify>,
 }
 
 /// The config repo.
@@ -150,9 +154,9 @@ pub(super) struct PolicySection {
     pub(super) build_network: Option<BuildNetworkPolicy>,
     /// What happens where a sandbox cannot be had. Default `best-effort`.
     pub(super) sandbox: Option<SandboxPolicy>,
-    /// Who installs host packages. Not built yet.
+    /// What happens to host packages that apps name: `install`, or `refuse` the app that lacks one. Not built yet.
     #[serde(rename = "packages")]
-    _packages: Option<Value>,
+    _packages: Option<PackagePolicy>,
 }
 
 /// As whom apps run.
@@ -196,17 +200,18 @@ pub enum SandboxPolicy {
 pub(super) struct LimitsSection {
     /// Builds at the same time. Default 2.
     #[schemars(range(min = 1, max = 64))]
+    #[serde(deserialize_with = "up_to::<64, _>")]
     pub(super) builds: Option<u16>,
     /// The longest that a build may take. Default `30m`.
     pub(super) build_timeout: Option<Period>,
     /// Memory of one build.
     pub(super) memory: Option<ByteSize>,
     /// Processes and threads of one build.
-    #[schemars(range(min = 1))]
-    pub(super) processes: Option<u64>,
-    /// Processors of one build. Not built yet.
-    #[serde(rename = "cpu")]
-    _cpu: Option<Value>,
+    pub(super) processes: Option<NonZeroU64>,
+    /// Processors of one build, such as `1.5`. Not built yet.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    #[serde(rename = "cpu", deserialize_with = "positive")]
+    _cpu: Option<f64>,
 }
 
 /// How differences between spec and reality are looked for.
@@ -215,7 +220,7 @@ pub(super) struct LimitsSection {
 pub(super) struct DriftSection {
     /// The time in which everything is looked at once. Default `60s`.
     pub(super) interval: Option<Period>,
-    /// What happens. Not built yet for a whole host.
+    /// What happens: `heal` or `report`. Not built yet for a whole host.
     #[serde(rename = "mode")]
-    _mode: Option<Value>,
+    _mode: Option<DriftMode>,
 }

@@ -9,6 +9,9 @@ use hop3_plugin_api::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::network::Network;
+use super::sections::{SecretName, Transport};
+
 /// A place in a file of the config repo. Lines and columns count from 1; columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Position {
@@ -62,9 +65,9 @@ pub struct AppSpec {
     pub proxy: ProxySettings,
     /// `[limits]`.
     pub limits: Limits,
-    /// Encrypted secrets of the config repo that `[env]` takes, by name.
-    pub secrets: Vec<(String, Position)>,
-    /// `[[ports]]`.
+    /// The encrypted secrets of the config repo that it names. Whether their files are there is not known here.
+    pub secrets: Vec<SecretUse>,
+    /// `[[ports]]`: ports of the host that it claims, each once.
     pub ports: Vec<PortClaim>,
     /// `[[addons]]` with `share-from`.
     pub shares: Vec<Share>,
@@ -99,14 +102,31 @@ impl AppSpec {
     }
 }
 
-/// A port of the host that an app claims for itself.
+/// One use of an encrypted secret: `secrets/<host>/<name>.age`, else `secrets/<name>.age`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretUse {
+    /// Its name.
+    pub name: SecretName,
+    /// The key that names it, as JSON pointer: `/env/TOKEN/secret`.
+    pub pointer: String,
+    /// Where the name stands.
+    pub at: Position,
+}
+
+/// One port of the host that an app claims for itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortClaim {
-    /// Its number.
+    /// Its number; never one of the host's own.
     pub number: u16,
     /// Its protocol.
-    pub protocol: PortProtocol,
-    /// Where it is claimed.
+    pub protocol: Transport,
+    /// A name, for people.
+    pub name: Option<String>,
+    /// Who may reach it; none means everybody.
+    pub source: Option<Network>,
+    /// The key that claims it, as JSON pointer: `/ports/0/number`.
+    pub pointer: String,
+    /// Where the number stands.
     pub at: Position,
 }
 
@@ -117,17 +137,10 @@ pub struct Share {
     pub kind: Option<String>,
     /// Whose it is: an app's name, or `host/<name>`.
     pub from: String,
-    /// Where it says so.
+    /// The key that says so, as JSON pointer: `/addons/0/share-from`.
+    pub pointer: String,
+    /// Where the owner is named.
     pub at: Position,
-}
-
-/// A transport protocol. One number may be claimed once for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PortProtocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
 }
 
 /// Something that is valid but cannot be carried out by this version.

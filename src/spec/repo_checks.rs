@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hop3_plugin_api::{AppName, HostName};
 
 use super::app::{AppSpec, Position};
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Related};
 use super::{host_claims, order, port_claims, shares};
 
 /// What is known beside the valid specs of one host at one revision.
@@ -72,6 +72,16 @@ pub(super) fn place(position: &Position) -> String {
     format!("{}:{}", position.file, position.line)
 }
 
+/// The one other place of a conflict; several are only named.
+pub(super) fn elsewhere(places: &[Position], label: &str) -> Option<Related> {
+    let [position] = places else { return None };
+    Some(Related {
+        position: position.clone(),
+        span: None,
+        label: label.to_owned(),
+    })
+}
+
 /// An app as another one's message names it, with the place of its claim.
 pub(super) fn claimant(spec: &AppSpec, at: &Position) -> String {
     format!("`{}` ({})", spec.name, place(at))
@@ -97,14 +107,20 @@ fn duplicate_names(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut H
             let others = claimants
                 .iter()
                 .filter(|other| other.directory != spec.directory);
-            let others: Vec<String> = others.map(|other| other.file.clone()).collect();
+            let others: Vec<&&AppSpec> = others.collect();
+            let places: Vec<Position> = others
+                .iter()
+                .map(|other| other.position("/metadata/id"))
+                .collect();
+            let others: Vec<&str> = others.iter().map(|other| other.file.as_str()).collect();
             let message = format!(
                 "the app name `{name}` is taken by {} too{}",
                 others.join(" and "),
                 surroundings.on()
             );
-            let diagnostic =
+            let mut diagnostic =
                 Diagnostic::error_at(spec.position("/metadata/id"), message).key("/metadata/id");
+            diagnostic.related = elsewhere(&places, "this app has the name, too");
             hold(
                 held,
                 spec,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Findings, Validator, names};
+use super::{Findings, Validator};
 use crate::config::HostConfig;
 use crate::desired::walk::{Candidate, Walk};
 use crate::spec::Diagnostic;
@@ -53,8 +53,6 @@ pub(super) fn read(
     match read {
         Ok((config, tree)) => {
             findings.diagnostics.extend(config.notes.iter().cloned());
-            let strangers = names::of_host(&config, &tree, validator.registry);
-            findings.diagnostics.extend(strangers);
             Some((config, tree))
         }
         Err(errors) => {
@@ -162,7 +160,7 @@ impl Host {
             let shown = shortened(pattern);
             if pattern.contains(['*', '?']) {
                 let message = format!("no app of `apps/` fits `{shown}`");
-                return self.tree.item_note(&pointer, message);
+                return self.tree.value_note(&pointer, message);
             }
             let names = candidates.iter().map(|candidate| candidate.name.as_str());
             let hint = did_you_mean(pattern, names)

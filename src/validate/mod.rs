@@ -5,7 +5,6 @@
 //! what looks like a credential, and none shows what lies in `secrets/`.
 
 mod hosts;
-mod names;
 mod recipients;
 mod repo;
 mod report;
@@ -17,18 +16,15 @@ use hop3_plugin_api::{SourceEntry, SourceTree};
 
 use crate::config::AgentConfig;
 use crate::desired::walk::{AppDir, Parsed, content, parse_app};
-use crate::registry::Registry;
 use crate::schema::Schemas;
-use crate::spec::{AppFiles, Diagnostic, LoadedApp, Position, Sources, load_app};
+use crate::spec::{AppFiles, AppSpec, Diagnostic, LoadedApp, Position, Sources, Unbuilt, load_app};
 
 pub use report::{Remark, Report};
 
 /// What the binary knows.
 #[derive(Clone, Copy)]
 pub struct Validator<'a> {
-    /// What is linked.
-    pub registry: &'a Registry,
-    /// Composed schemas.
+    /// Composed schemas, which know what is linked.
     pub schemas: &'a Schemas,
 }
 
@@ -72,6 +68,9 @@ impl Findings {
         let diagnostics = others.diagnostics.into_iter();
         self.diagnostics.extend(diagnostics.map(|mut found| {
             found.position.file = renamed(&found.position.file);
+            if let Some(related) = &mut found.related {
+                related.position.file = renamed(&related.position.file);
+            }
             found
         }));
         let sources = others.sources.into_iter();
@@ -90,7 +89,7 @@ impl Findings {
     #[must_use]
     pub fn settled(mut self) -> Self {
         for found in &mut self.diagnostics {
-            found.settle(self.sources.get(&found.position.file).map(String::as_str));
+            found.settle(&self.sources);
         }
         let rank = |found: &Diagnostic| (found.severity, found.position.clone(), found.key.clone());
         self.diagnostics.sort_by_cached_key(rank);
@@ -131,9 +130,7 @@ impl Validator<'_> {
     /// What a valid spec still has to be told.
     fn remarks(&self, loaded: &LoadedApp, findings: &mut Findings) {
         if let Some(spec) = &loaded.spec {
-            let notes = names::of_app(spec, self.registry);
-            findings.diagnostics.extend(notes);
-            findings.diagnostics.extend(names::unbuilt(spec));
+            findings.diagnostics.extend(unbuilt(spec));
         }
     }
 
@@ -209,6 +206,18 @@ impl Validator<'_> {
         findings.diagnostics.extend(remarks);
         findings.sources.insert(path.to_owned(), text);
     }
+}
+
+/// Notes on what is valid and cannot be carried out by this version.
+fn unbuilt(spec: &AppSpec) -> Vec<Diagnostic> {
+    let note = |unbuilt: &Unbuilt| {
+        let message = format!(
+            "{} is valid but not built yet, so this app will not be planned",
+            unbuilt.what
+        );
+        Diagnostic::note_at(unbuilt.at.clone(), message).key(&spec.pointer(&unbuilt.at))
+    };
+    spec.unbuilt.iter().map(note).collect()
 }
 
 fn kind_of(path: &str) -> Kind {

@@ -54,6 +54,8 @@ struct Place {
     pointer: String,
     list: bool,
     depth: usize,
+    /// Whether nothing in it is built.
+    unbuilt: bool,
 }
 
 impl Place {
@@ -77,6 +79,7 @@ impl Place {
             pointer: format!("{}/{}{items}", self.pointer, escape(key)),
             list,
             depth: self.depth + 1,
+            unbuilt: self.unbuilt,
         }
     }
 }
@@ -125,6 +128,7 @@ impl Outline<'_> {
             pointer: String::new(),
             list: false,
             depth: 0,
+            unbuilt: false,
         };
         let mut rows = self.rows(schema, &place);
         rows.retain(|row| !is_object(&schema["properties"][&row.key]));
@@ -148,6 +152,12 @@ impl Outline<'_> {
 
     /// A table or a list of tables, with everything in it.
     fn section(&mut self, schema: &Value, place: &Place) {
+        let place = &Place {
+            unbuilt: place.unbuilt
+                || words::says_unbuilt(schema)
+                || self.is_unbuilt(place.pointer.trim_end_matches("/*")),
+            ..place.clone()
+        };
         let mut description = words::description(schema);
         if let Some(twin) = self.twin(schema, place) {
             description.push_str(&format!(" The keys are those of `{twin}`."));
@@ -155,7 +165,7 @@ impl Outline<'_> {
                 title: place.title(),
                 depth: place.depth,
                 description,
-                unbuilt: false,
+                unbuilt: place.unbuilt,
                 rows: Vec::new(),
             });
             return;
@@ -169,7 +179,7 @@ impl Outline<'_> {
             title: place.title(),
             depth: place.depth,
             description,
-            unbuilt: self.is_unbuilt(place.pointer.trim_end_matches("/*")),
+            unbuilt: place.unbuilt,
             rows,
         });
         self.forms(schema, place);
@@ -224,7 +234,7 @@ impl Outline<'_> {
             default: schema.get("default").map(words::toml),
             example: value.map(|value| words::assignment(key, &value)),
             meaning: meaning(schema),
-            unbuilt: self.is_unbuilt(&pointer) || words::says_unbuilt(schema),
+            unbuilt: place.unbuilt || self.is_unbuilt(&pointer) || words::says_unbuilt(schema),
             pointer,
         }
     }
@@ -248,7 +258,7 @@ impl Outline<'_> {
             default: None,
             example: first.map(|(key, value)| words::assignment(key, value)),
             meaning: meaning(schema),
-            unbuilt: self.is_unbuilt(&place.pointer),
+            unbuilt: place.unbuilt || self.is_unbuilt(&place.pointer),
         }
     }
 
