@@ -1,6 +1,7 @@
 //! What only the specs of one host together can show: names, host names and ports claimed twice, orders that go in a circle, data shared
 //! from nobody. It holds only the apps it names, and each message names the others.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
@@ -52,7 +53,9 @@ impl Surroundings {
 pub type Held = BTreeMap<String, Vec<Diagnostic>>;
 
 /// Compares the specs of one host with each other.
-pub fn repo_checks(specs: &[&AppSpec], surroundings: &Surroundings) -> Held {
+pub fn repo_checks<S: Borrow<AppSpec>>(specs: &[S], surroundings: &Surroundings) -> Held {
+    let specs: Vec<&AppSpec> = specs.iter().map(Borrow::borrow).collect();
+    let specs = specs.as_slice();
     let mut held = Held::new();
     duplicate_names(specs, surroundings, &mut held);
     host_claims::check(specs, surroundings, &mut held);
@@ -150,7 +153,7 @@ mod tests {
     }
 
     fn told(specs: &[AppSpec], surroundings: &Surroundings) -> Vec<(String, u32, String)> {
-        let held = repo_checks(&specs.iter().collect::<Vec<_>>(), surroundings);
+        let held = repo_checks(specs, surroundings);
         let lines = held.into_iter().flat_map(|(directory, found)| {
             found
                 .into_iter()
@@ -273,7 +276,7 @@ mod tests {
         ];
         let broken = BTreeSet::from([AppName::parse("blog").unwrap()]);
         let held = repo_checks(
-            &specs.iter().collect::<Vec<_>>(),
+            &specs,
             &Surroundings {
                 broken,
                 ..Surroundings::default()

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use self::outline::{Row, Section, outline};
 use super::Schemas;
 use super::samples::{SAMPLES, samples};
-use crate::spec::{AppFiles, AppSpec, load_app};
+use crate::spec::{AppFiles, AppSpec, Unbuilt, load_app};
 
 /// What a page is about.
 struct Page {
@@ -100,11 +100,23 @@ fn unbuilt(schemas: &Schemas) -> BTreeSet<String> {
             procfile: None,
         };
         if let Some(spec) = load_app(schemas, &files).spec {
-            let found = spec.unbuilt.iter().map(|it| spec.pointer(&it.at));
+            let found = spec.unbuilt.iter().map(|it| named(it, &spec));
             pointers.extend(found.map(|pointer| generalised(&pointer, &spec)));
         }
     }
     pointers
+}
+
+/// The key that is not built. Some are told at their section: `[source] git` stands at `/source`.
+fn named(unbuilt: &Unbuilt, spec: &AppSpec) -> String {
+    let pointer = spec.pointer(&unbuilt.at);
+    let key = unbuilt.what.split_once("] ").map_or("", |(_, key)| key);
+    let below = format!("{pointer}/{key}");
+    if spec.positions.contains_key(&below) {
+        below
+    } else {
+        pointer
+    }
 }
 
 /// A pointer into a sample as one into its schema: of any item of a list, of any name of a form.

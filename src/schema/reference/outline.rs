@@ -275,7 +275,9 @@ impl Outline<'_> {
             let rows: Vec<Row> = properties(then)
                 .map(|(key, inner)| self.row(key, inner, &place.below("<name>", false)))
                 .collect();
-            let unbuilt = rows.iter().any(|row| self.is_unbuilt(&row.pointer));
+            let told_by = condition.pointer("/required/0").and_then(Value::as_str);
+            let mut deciding = rows.iter().filter(|row| Some(row.key.as_str()) == told_by);
+            let unbuilt = place.unbuilt || deciding.any(|row| row.unbuilt);
             self.sections.push(Section {
                 title: below.path.clone(),
                 depth: place.depth + 1,

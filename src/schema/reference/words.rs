@@ -186,9 +186,9 @@ pub(super) fn toml(value: &Value) -> String {
                 .collect();
             format!("{{ {} }}", entries.join(", "))
         }
-        Value::String(text) => toml::Value::from(text.replace('\n', "\\n").as_str())
-            .to_string()
-            .replace("\\\\n", "\\n"),
+        // Escapes of JSON are escapes of TOML, too.
+        Value::String(text) if text.contains('\n') => Value::from(text.as_str()).to_string(),
+        Value::String(text) => toml::Value::from(text.as_str()).to_string(),
         other => other.to_string(),
     }
 }
@@ -237,6 +237,7 @@ mod tests {
 
     #[test]
     fn a_value_is_written_as_toml() {
+        assert_eq!(toml(&json!("a\nb\"")), "\"a\\nb\\\"\"");
         assert_eq!(
             assignment("a b", &json!({ "x": ["y\"", 1.5, true] })),
             "\"a b\" = { x = ['y\"', 1.5, true] }"
