@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::network::Network;
+use super::positions::Positions;
 use super::sections::{SecretName, Transport};
 
 /// A place in a file of the config repo. Lines and columns count from 1; columns count characters.
@@ -74,15 +75,13 @@ pub struct AppSpec {
     /// Sections and keys that validate but are not built yet: the app cannot be planned while there are any.
     pub unbuilt: Vec<Unbuilt>,
     /// Where each key stands, by JSON pointer: `/run/start`. Values of a Procfile stand at `/run/workers/<kind>`.
-    pub positions: BTreeMap<String, Position>,
+    pub positions: Positions,
 }
 
 impl AppSpec {
     /// The key that stands at a place, as JSON pointer; empty when none does. Of several it is the innermost.
     pub fn pointer(&self, at: &Position) -> String {
-        let standing = self.positions.iter().filter(|(_, place)| *place == at);
-        let innermost = standing.max_by_key(|(pointer, _)| pointer.len());
-        innermost.map_or_else(String::new, |(pointer, _)| pointer.clone())
+        self.positions.pointer(at).unwrap_or_default().to_owned()
     }
 
     /// Where a key stands: itself, else the nearest table around it that the spec has, else the file's first line.
@@ -90,7 +89,7 @@ impl AppSpec {
         let mut at = pointer;
         loop {
             if let Some(position) = self.positions.get(at) {
-                return position.clone();
+                return position;
             }
             match at.rsplit_once('/') {
                 Some((parent, _)) if !parent.is_empty() => at = parent,

@@ -121,6 +121,6 @@ fn host_pointer(spec: &AppSpec, index: usize) -> String {
     ];
     let known = candidates
         .iter()
-        .find(|pointer| spec.positions.contains_key(*pointer));
+        .find(|pointer| spec.positions.has(pointer));
     known.cloned().unwrap_or_else(|| "/domains".to_owned())
 }

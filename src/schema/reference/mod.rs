@@ -112,7 +112,7 @@ fn named(unbuilt: &Unbuilt, spec: &AppSpec) -> String {
     let pointer = spec.pointer(&unbuilt.at);
     let key = unbuilt.what.split_once("] ").map_or("", |(_, key)| key);
     let below = format!("{pointer}/{key}");
-    if spec.positions.contains_key(&below) {
+    if spec.positions.has(&below) {
         below
     } else {
         pointer
@@ -123,7 +123,7 @@ fn named(unbuilt: &Unbuilt, spec: &AppSpec) -> String {
 fn generalised(pointer: &str, spec: &AppSpec) -> String {
     if let Some(name) = pointer.strip_prefix("/env/") {
         let form = format!("/env/{name}/");
-        let key = spec.positions.keys().find_map(|it| it.strip_prefix(&form));
+        let key = spec.positions.pointers().find_map(|it| it.strip_prefix(&form));
         return format!("/env/<name>/{}", key.unwrap_or_default());
     }
     let step = |step: &str| match step.parse::<usize>() {

@@ -36,10 +36,11 @@ pub(crate) struct Checked {
 
 /// Everything that the schema has against a file.
 pub(crate) fn check(tree: &Tree, kinds: &Kinds<'_>) -> Checked {
-    let instance = strict(&tree.value);
+    let stricter = has_whole_float(&tree.value).then(|| strict(&tree.value));
+    let instance = stricter.as_ref().unwrap_or(&tree.value);
     let mut found: BTreeMap<(usize, String, String), Diagnostic> = BTreeMap::new();
     let (mut faulty, mut omitted) = (BTreeSet::new(), 0);
-    for error in kinds.own.validator().iter_errors(&instance) {
+    for error in kinds.own.validator().iter_errors(instance) {
         let explain = Explain { tree, kinds };
         let (told, more) = explain.all(&error, ENOUGH.saturating_sub(found.len()));
         omitted += more;
@@ -65,6 +66,18 @@ fn needed(error: &ValidationError<'_>) -> String {
     match error.kind() {
         Kind::Required { property } => property.as_str().unwrap_or_default().to_owned(),
         _ => String::new(),
+    }
+}
+
+/// Whether [`strict`] changes anything: hardly any file has such a number.
+fn has_whole_float(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            number.is_f64() && number.as_f64().is_some_and(|float| float.fract() == 0.0)
+        }
+        Value::Array(items) => items.iter().any(has_whole_float),
+        Value::Object(map) => map.values().any(has_whole_float),
+        _ => false,
     }
 }
 
