@@ -147,7 +147,24 @@ impl Tree {
 
 /// One step of a JSON pointer, escaped.
 pub(crate) fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+    if key.contains(['~', '/']) {
+        key.replace('~', "~0").replace('/', "~1")
+    } else {
+        key.to_owned()
+    }
+}
+
+/// The pointer of a key in a table.
+fn below(table: &str, key: &str) -> String {
+    let mut pointer = String::with_capacity(table.len() + 1 + key.len());
+    pointer.push_str(table);
+    pointer.push('/');
+    if key.contains(['~', '/']) {
+        pointer.push_str(&escape(key));
+    } else {
+        pointer.push_str(key);
+    }
+    pointer
 }
 
 /// One step of a JSON pointer, as the key was written.
@@ -168,7 +185,7 @@ impl Walk {
         let mut map = Map::new();
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            let pointer = format!("{at}/{}", escape(name));
+            let pointer = below(at, name);
             let place = Place {
                 key: key.span(),
                 value: value.span(),
