@@ -36,7 +36,7 @@ impl Validator<'_> {
             texts: true,
         };
         let hosts = Hosts::read(&walk, self, findings).map_err(of("hosts"))?;
-        let secrets = repo.tree("secrets").map_err(of("secrets"))?;
+        let secrets = walk.directory("secrets").map_err(of("secrets"))?;
         let secrets = Secrets::read(secrets.as_deref(), findings).map_err(of("secrets"))?;
         let candidates = walk.candidates().map_err(of("apps"))?;
         let mut apps = walk.apps(&candidates).map_err(of("apps"))?;

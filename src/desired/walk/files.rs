@@ -1,14 +1,7 @@
-//! The walk over a config repo that the agent and `validate` share, so that they cannot differ: which directories of `apps/` are apps, which
-//! of their files count, and what is refused unread. It never follows anything: not a symbolic link, not a submodule.
-//!
-//! Guarantees: a file that cannot be used is a mistake of its app, with the file's path, and of no other app.
-
-use std::sync::Arc;
+//! The files of one app: which count, and what is refused unread. It parses what it takes, and follows nothing.
 
 use hop3_plugin_api::{AppName, SourceEntry, SourceKind, SourceTree};
 
-use super::ConfigTree;
-use crate::config::HostConfig;
 use crate::schema::Schemas;
 use crate::spec::{
     AppFiles, Diagnostic, LoadedApp, Position, app_name_of, directory_name, load_app,
@@ -22,24 +15,6 @@ const HOP3: &str = "hop3";
 /// What a repository has in its root.
 const GIT: &str = ".git";
 
-/// So few apps are not worth a thread of their own.
-const FEW: usize = 64;
-
-/// Something in `apps/` that is an app, or stands where one could be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// Its name in `apps/`.
-    pub name: String,
-    kind: SourceKind,
-}
-
-impl Candidate {
-    /// Its path from the repo's root.
-    pub fn path(&self) -> String {
-        format!("apps/{}", self.name)
-    }
-}
-
 /// What an app's files came to; the name is known even when they are not valid.
 #[derive(Debug)]
 pub struct Parsed {
@@ -51,152 +26,6 @@ pub struct Parsed {
     pub unread: bool,
 }
 
-/// One app directory.
-#[derive(Debug, Clone)]
-pub struct AppDir {
-    /// Its path from the repo's root.
-    pub path: String,
-    /// Its files; none when it is refused as a whole.
-    pub tree: Option<Arc<dyn SourceTree>>,
-    /// What its files came to.
-    pub loaded: Arc<Parsed>,
-}
-
-/// What was parsed of an unchanged tree before.
-pub type Known<'a> = &'a (dyn Fn(&str, &dyn SourceTree) -> Option<Arc<Parsed>> + Sync);
-
-/// A config repo, to be read.
-pub struct Walk<'a> {
-    /// The repo.
-    pub repo: &'a dyn ConfigTree,
-    /// Composed schemas.
-    pub schemas: &'a Schemas,
-    /// Whether the texts of specs are kept, for excerpts.
-    pub texts: bool,
-}
-
-impl Walk<'_> {
-    /// Everything in `apps/` but plain files, by name.
-    pub fn candidates(&self) -> Result<Vec<Candidate>, String> {
-        let Some(apps) = self.repo.tree("apps")? else {
-            return Err("the config repo has no `apps` directory".to_owned());
-        };
-        let entries = apps.list("").map_err(|error| error.to_string())?;
-        let candidate = |entry: SourceEntry| match entry.kind {
-            SourceKind::File { .. } => None,
-            kind => Some(Candidate {
-                kind: self.kind(&format!("apps/{}", entry.name), kind),
-                name: entry.name,
-            }),
-        };
-        Ok(entries.into_iter().filter_map(candidate).collect())
-    }
-
-    fn kind(&self, path: &str, kind: SourceKind) -> SourceKind {
-        if kind == SourceKind::Directory && self.repo.is_submodule(path) {
-            SourceKind::Submodule
-        } else {
-            kind
-        }
-    }
-
-    /// Reads all of them, on all processors. The order stays.
-    pub fn apps(&self, candidates: &[Candidate]) -> Result<Vec<Option<AppDir>>, String> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let part = candidates.len().div_ceil(threads).max(FEW);
-        let read = |part: &[Candidate]| -> Result<Vec<Option<AppDir>>, String> {
-            part.iter().map(|it| self.app(it, &|_, _| None)).collect()
-        };
-        let read = &read;
-        let parts: Vec<_> = std::thread::scope(|scope| {
-            let parts = candidates.chunks(part);
-            let running: Vec<_> = parts.map(|part| scope.spawn(move || read(part))).collect();
-            let joined = running
-                .into_iter()
-                .map(|it| it.join().expect("reading does not panic"));
-            joined.collect()
-        });
-        let parts: Result<Vec<_>, String> = parts.into_iter().collect();
-        Ok(parts?.into_iter().flatten().collect())
-    }
-
-    /// Reads a candidate; none when it holds no app. `Err` only when the repo itself cannot be read.
-    pub fn app(&self, candidate: &Candidate, known: Known<'_>) -> Result<Option<AppDir>, String> {
-        let path = candidate.path();
-        if candidate.kind != SourceKind::Directory {
-            let loaded = Arc::new(refused(&path, candidate.kind));
-            return Ok(Some(AppDir {
-                path,
-                tree: None,
-                loaded,
-            }));
-        }
-        let Some(tree) = self.repo.tree(&path)? else {
-            return Ok(None);
-        };
-        let loaded = known(&path, tree.as_ref());
-        let parse = || self.parse(&path, tree.as_ref());
-        let loaded = loaded.or_else(|| parse().map(|parsed| self.kept(parsed)));
-        Ok(loaded.map(|loaded| AppDir {
-            path,
-            tree: Some(tree),
-            loaded,
-        }))
-    }
-
-    fn parse(&self, path: &str, tree: &dyn SourceTree) -> Option<Parsed> {
-        let mut found = Found::open(path, tree);
-        if found.is_repository() {
-            return Some(refused(path, SourceKind::Submodule));
-        }
-        found.take_all(self.repo.is_submodule(&format!("{path}/hop3")));
-        found.parsed(self.schemas)
-    }
-
-    fn kept(&self, mut parsed: Parsed) -> Arc<Parsed> {
-        if !self.texts {
-            parsed.app.sources.clear();
-        }
-        Arc::new(parsed)
-    }
-
-    /// The names of hosts that have a file in `hosts/`; none without such a directory.
-    pub fn hosts(&self) -> Result<Option<Vec<String>>, String> {
-        let Some(hosts) = self.repo.tree("hosts")? else {
-            return Ok(None);
-        };
-        let entries = hosts.list("").map_err(|error| error.to_string())?;
-        let names = entries
-            .iter()
-            .filter_map(|entry| entry.name.strip_suffix(".toml"));
-        Ok(Some(names.map(str::to_owned).collect()))
-    }
-
-    /// The bytes of a host's file, or what is wrong with it; none when the host has no file.
-    pub fn host_file(&self, host: &str) -> Result<Option<Result<Vec<u8>, Diagnostic>>, String> {
-        let Some(hosts) = self.repo.tree("hosts")? else {
-            return Ok(None);
-        };
-        let name = format!("{host}.toml");
-        let entries = hosts.list("").map_err(|error| error.to_string())?;
-        let Some(entry) = entries.iter().find(|entry| entry.name == name) else {
-            return Ok(None);
-        };
-        let file = (format!("hosts/{name}"), entry.kind);
-        Ok(Some(content(hosts.as_ref(), &name, &file)))
-    }
-
-    /// A host's settings, or what is wrong with them; none when the host has no file.
-    pub fn host(&self, host: &str) -> Result<Option<Result<HostConfig, Vec<Diagnostic>>>, String> {
-        let path = format!("hosts/{host}.toml");
-        let found = self.host_file(host)?;
-        Ok(found.map(|content| {
-            let bytes = content.map_err(|problem| vec![problem])?;
-            HostConfig::read(&bytes, &path, self.schemas)
-        }))
-    }
-}
-
 /// Reads the app in a directory that belongs to no config repo; none when it holds no app.
 pub fn parse_app(schemas: &Schemas, path: &str, tree: &dyn SourceTree) -> Option<Parsed> {
     let mut found = Found::open(path, tree);
@@ -205,7 +34,7 @@ pub fn parse_app(schemas: &Schemas, path: &str, tree: &dyn SourceTree) -> Option
 }
 
 /// The files of one app, as far as they can be read.
-struct Found<'a> {
+pub(super) struct Found<'a> {
     path: &'a str,
     tree: &'a dyn SourceTree,
     top: Vec<SourceEntry>,
@@ -216,7 +45,7 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn open(path: &'a str, tree: &'a dyn SourceTree) -> Self {
+    pub(super) fn open(path: &'a str, tree: &'a dyn SourceTree) -> Self {
         Self {
             path,
             tree,
@@ -229,12 +58,12 @@ impl<'a> Found<'a> {
     }
 
     /// Whether a work tree has a repository of its own here, which is committed as a submodule.
-    fn is_repository(&self) -> bool {
+    pub(super) fn is_repository(&self) -> bool {
         self.top.iter().any(|entry| entry.name == GIT)
     }
 
     /// Takes the files in `hop3/`, then those beside the code.
-    fn take_all(&mut self, hop3_is_submodule: bool) {
+    pub(super) fn take_all(&mut self, hop3_is_submodule: bool) {
         let hop3 = self.top.iter().find(|entry| entry.name == HOP3);
         match hop3.map(|entry| entry.kind) {
             Some(SourceKind::Directory) => {
@@ -280,7 +109,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn parsed(self, schemas: &Schemas) -> Option<Parsed> {
+    pub(super) fn parsed(self, schemas: &Schemas) -> Option<Parsed> {
         if self.spec.is_none() && self.procfile.is_none() && self.problems.is_empty() {
             return None;
         }
@@ -359,7 +188,7 @@ pub(crate) fn content(
     read.ok_or_else(|| unreadable("it is gone"))
 }
 
-fn refused(path: &str, kind: SourceKind) -> Parsed {
+pub(super) fn refused(path: &str, kind: SourceKind) -> Parsed {
     Parsed {
         name: AppName::parse(directory_name(path)).ok(),
         app: LoadedApp {
