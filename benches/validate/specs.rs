@@ -95,9 +95,9 @@ fn changed(specs: &[PathBuf]) {
         })
         .collect();
     times.sort();
-    let at = |share: f64| micros(times[((times.len() - 1) as f64 * share) as usize]);
+    let at = |percent: usize| micros(times[(times.len() - 1) * percent / 100]);
     print(&json!({
-        "changes": CHANGES, "median-us": at(0.5), "p99-us": at(0.99), "most-us": at(1.0),
+        "changes": CHANGES, "median-us": at(50), "p99-us": at(99), "most-us": at(100),
         "first-us": micros(first), "first-kib": compiled
     }));
 }

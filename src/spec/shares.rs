@@ -55,7 +55,7 @@ impl Known<'_> {
             ));
         }
         match self.here.get(&name) {
-            Some(owner) => self.of_app(owner, share),
+            Some(owner) => Self::of_app(owner, share),
             None if self.surroundings.broken.contains(&name) => None,
             None => Some(self.absent(&name)),
         }
@@ -75,7 +75,7 @@ impl Known<'_> {
     }
 
     /// The owner must have an addon of the type that is its own.
-    fn of_app(&self, owner: &AppSpec, share: &Share) -> Option<Problem> {
+    fn of_app(owner: &AppSpec, share: &Share) -> Option<Problem> {
         let kind = share.kind.as_deref()?;
         let owned: BTreeSet<&str> = owner
             .addons

@@ -15,14 +15,13 @@ use std::collections::BTreeSet;
 use hop3_plugin_api::{SourceEntry, SourceTree};
 
 use crate::config::AgentConfig;
-use crate::desired::walk::{AppDir, Parsed, content, parse_app};
+use crate::desired::walk::{AppDir, content, parse_app};
 use crate::schema::Schemas;
 use crate::spec::{AppFiles, AppSpec, Diagnostic, LoadedApp, Position, Sources, Unbuilt, load_app};
 
 pub use report::{Remark, Report};
 
 /// What the binary knows.
-#[derive(Clone, Copy)]
 pub struct Validator<'a> {
     /// Composed schemas, which know what is linked.
     pub schemas: &'a Schemas,
@@ -105,9 +104,12 @@ impl Findings {
         (errors, self.diagnostics.len() - errors)
     }
 
+    /// Takes what was found in an app, and what a valid one still has to be told; its spec stays.
     fn take(&mut self, loaded: &mut LoadedApp) {
         self.files += loaded.sources.len();
         self.diagnostics.append(&mut loaded.diagnostics);
+        self.diagnostics
+            .extend(loaded.spec.iter().flat_map(unbuilt));
         self.sources.extend(std::mem::take(&mut loaded.sources));
     }
 }
@@ -117,21 +119,8 @@ impl Validator<'_> {
     pub fn app(&self, path: &str, tree: &dyn SourceTree) -> Option<Findings> {
         let mut parsed = parse_app(self.schemas, path, tree)?;
         let mut findings = Findings::default();
-        self.parsed(&mut parsed, &mut findings);
-        Some(findings)
-    }
-
-    /// Takes what was found in an app; its spec stays.
-    fn parsed(&self, parsed: &mut Parsed, findings: &mut Findings) {
         findings.take(&mut parsed.app);
-        self.remarks(&parsed.app, findings);
-    }
-
-    /// What a valid spec still has to be told.
-    fn remarks(&self, loaded: &LoadedApp, findings: &mut Findings) {
-        if let Some(spec) = &loaded.spec {
-            findings.diagnostics.extend(unbuilt(spec));
-        }
+        Some(findings)
     }
 
     /// Checks one file of a directory. `directory` is what messages call it; a spec is named after it.
@@ -142,7 +131,7 @@ impl Validator<'_> {
             Ok(bytes) => bytes,
             Err(problem) => {
                 findings.files += 1;
-                findings.diagnostics.push(problem);
+                findings.diagnostics.push(*problem);
                 return findings;
             }
         };
@@ -194,7 +183,6 @@ impl Validator<'_> {
             },
         );
         findings.take(&mut loaded);
-        self.remarks(&loaded, findings);
     }
 
     /// Checks the operator's `agent.toml`.
@@ -228,10 +216,16 @@ fn kind_of(path: &str) -> Kind {
         (_, "agent.toml") => Kind::Agent,
         (_, "Procfile") => Kind::Procfile,
         (Some("secrets"), "recipients.txt") => Kind::Recipients,
-        (Some("hosts"), name) if name.ends_with(".toml") => Kind::Host,
-        (_, name) if name.ends_with(".age") => Kind::Secret,
+        (Some("hosts"), name) if has_extension(name, "toml") => Kind::Host,
+        (_, name) if has_extension(name, "age") => Kind::Secret,
         _ => Kind::Spec,
     }
+}
+
+/// The names that count are written in lower case.
+fn has_extension(name: &str, extension: &str) -> bool {
+    let found = name.rsplit_once('.');
+    found.is_some_and(|(_, found)| found == extension)
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ impl Validator<'_> {
             match app {
                 Some(app) => {
                     let loaded = Arc::get_mut(&mut app.loaded).expect("nobody else has it yet");
-                    self.parsed(loaded, findings);
+                    findings.take(&mut loaded.app);
                 }
                 None => findings.diagnostics.push(no_app(candidate)),
             }

@@ -177,7 +177,7 @@ fn secret(
         &(path.clone(), entry.kind),
     ) {
         Ok(bytes) => plaintext(&path, &bytes),
-        Err(problem) => Some(problem),
+        Err(problem) => Some(*problem),
     };
     let name = entry.name.strip_suffix(".age").map(str::to_owned);
     if found.is_none() && name.is_none() {

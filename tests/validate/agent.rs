@@ -212,7 +212,7 @@ fn a_file_that_cannot_be_read_is_its_own_apps_mistake() {
         std::fs::create_dir_all(&app).unwrap();
         std::fs::write(app.join("hop3.toml"), bytes).unwrap();
     };
-    app("long", &[b'#'; 300 * 1024]);
+    app("long", &vec![b'#'; 300 * 1024]);
     app("endless", &vec![b'#'; 3 * 1024 * 1024]);
     app("latin", b"a = \"\xe9\"\n");
     app("shop", b"");

@@ -103,7 +103,7 @@ impl<'a> Found<'a> {
                 Ok(bytes) => *slot = Some((file.0, bytes)),
                 Err(problem) => {
                     self.unread |= matches!(entry.kind, SourceKind::File { .. });
-                    self.problems.push(problem);
+                    self.problems.push(*problem);
                 }
             }
         }
@@ -168,19 +168,22 @@ fn named(found: Option<&(String, Vec<u8>)>) -> Option<(&str, &[u8])> {
     found.map(|(file, bytes)| (file.as_str(), bytes.as_slice()))
 }
 
+/// The content of a file, or why it is not read.
+pub(crate) type Content = Result<Vec<u8>, Box<Diagnostic>>;
+
 /// The content of a file, or why it is not read. `file` is its path from the repo's root, and what it is.
 pub(crate) fn content(
     tree: &dyn SourceTree,
     path: &str,
     file: &(String, SourceKind),
-) -> Result<Vec<u8>, Diagnostic> {
+) -> Content {
     let (name, kind) = file;
     if !matches!(kind, SourceKind::File { .. }) {
-        return Err(refusal(name, *kind));
+        return Err(Box::new(refusal(name, *kind)));
     }
     let unreadable = |message: &str| {
         let message = format!("the file could not be read: {message}");
-        Diagnostic::error_at(Position::start(name), message)
+        Box::new(Diagnostic::error_at(Position::start(name), message))
     };
     let read = tree
         .read(path)

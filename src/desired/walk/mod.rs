@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use hop3_plugin_api::{SourceEntry, SourceKind, SourceTree};
 
-pub use self::files::{Parsed, parse_app};
-pub(crate) use self::files::{content, refusal};
 use self::files::{Found, refused};
+pub use self::files::{Parsed, parse_app};
+pub(crate) use self::files::{Content, content, refusal};
 use super::ConfigTree;
 use crate::config::HostConfig;
 use crate::schema::Schemas;
@@ -177,7 +177,10 @@ impl Walk<'_> {
     }
 
     /// The bytes of a host's file, or what is wrong with it; none when the host has no file.
-    pub fn host_file(&self, host: &str) -> Result<Option<Result<Vec<u8>, Diagnostic>>, String> {
+    pub(crate) fn host_file(
+        &self,
+        host: &str,
+    ) -> Result<Option<Content>, String> {
         let Some(hosts) = self.directory("hosts")? else {
             return Ok(None);
         };
@@ -195,7 +198,7 @@ impl Walk<'_> {
         let path = format!("hosts/{host}.toml");
         let found = self.host_file(host)?;
         Ok(found.map(|content| {
-            let bytes = content.map_err(|problem| vec![problem])?;
+            let bytes = content.map_err(|problem| vec![*problem])?;
             HostConfig::read(&bytes, &path, self.schemas)
         }))
     }

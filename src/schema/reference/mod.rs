@@ -123,7 +123,10 @@ fn named(unbuilt: &Unbuilt, spec: &AppSpec) -> String {
 fn generalised(pointer: &str, spec: &AppSpec) -> String {
     if let Some(name) = pointer.strip_prefix("/env/") {
         let form = format!("/env/{name}/");
-        let key = spec.positions.pointers().find_map(|it| it.strip_prefix(&form));
+        let key = spec
+            .positions
+            .pointers()
+            .find_map(|it| it.strip_prefix(&form));
         return format!("/env/<name>/{}", key.unwrap_or_default());
     }
     let step = |step: &str| match step.parse::<usize>() {

@@ -160,7 +160,7 @@ impl Outline<'_> {
         };
         let mut description = words::description(schema);
         if let Some(twin) = self.twin(schema, place) {
-            description.push_str(&format!(" The keys are those of `{twin}`."));
+            description = format!("{description} The keys are those of `{twin}`.");
             self.sections.push(Section {
                 title: place.title(),
                 depth: place.depth,

@@ -7,9 +7,10 @@ use crate::spec::check::name_of;
 
 /// A text as code; backticks in it need more of them around it.
 pub(super) fn code(text: &str) -> String {
-    match text.contains('`') {
-        true => format!("`` {text} ``"),
-        false => format!("`{text}`"),
+    if text.contains('`') {
+        format!("`` {text} ``")
+    } else {
+        format!("`{text}`")
     }
 }
 
