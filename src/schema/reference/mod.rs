@@ -196,8 +196,9 @@ fn section_text(section: &Section) -> String {
 fn row_text(row: &Row) -> String {
     let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
     let mark = if row.unbuilt { "*Not built.* " } else { "" };
+    let needed = if row.required { "Required. " } else { "" };
     format!(
-        "| `{}` | {} | {} | {} | {mark}{} |\n",
+        "| `{}` | {} | {} | {} | {mark}{needed}{} |\n",
         row.key,
         cell(&row.kind),
         cell(&row.default.as_deref().map(words::code).unwrap_or_default()),

@@ -28,6 +28,8 @@ pub(super) struct Row {
     pub(super) default: Option<String>,
     pub(super) example: Option<String>,
     pub(super) meaning: String,
+    /// Whether its table needs it.
+    pub(super) required: bool,
     pub(super) unbuilt: bool,
 }
 
@@ -206,15 +208,16 @@ impl Outline<'_> {
 
     /// The keys of a table that are no tables themselves.
     fn rows(&self, schema: &Value, place: &Place) -> Vec<Row> {
-        let plain =
-            properties(schema).filter(|(_, inner)| !is_table(inner) && !is_list_of_tables(inner));
-        let plain = plain.filter(|(key, _)| {
-            !(*key == "enabled"
-                && place.path.starts_with("plugin.")
-                && place.path != "plugin.<name>")
-        });
+        // Every plugin has it; it is told once.
+        let told = place.path.starts_with("plugin.") && place.path != "plugin.<name>";
+        let plain = properties(schema)
+            .filter(|(_, inner)| !is_table(inner) && !is_list_of_tables(inner))
+            .filter(|(key, _)| !(told && *key == "enabled"));
         let mut rows: Vec<Row> = plain
-            .map(|(key, inner)| self.row(key, inner, place))
+            .map(|(key, inner)| Row {
+                required: requires(schema, key),
+                ..self.row(key, inner, place)
+            })
             .collect();
         let anything = Value::Bool(true);
         let open = rows.is_empty() && !is_table(schema) && is_object(schema);
@@ -234,6 +237,7 @@ impl Outline<'_> {
             default: schema.get("default").map(words::toml),
             example: value.map(|value| words::assignment(key, &value)),
             meaning: meaning(schema),
+            required: false,
             unbuilt: place.unbuilt || self.is_unbuilt(&pointer) || words::says_unbuilt(schema),
             pointer,
         }
@@ -258,6 +262,7 @@ impl Outline<'_> {
             default: None,
             example: first.map(|(key, value)| words::assignment(key, value)),
             meaning: meaning(schema),
+            required: false,
             unbuilt: place.unbuilt || self.is_unbuilt(&place.pointer),
         }
     }
@@ -326,6 +331,11 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
         .into_iter()
         .flatten()
         .map(|(key, value)| (key.as_str(), value))
+}
+
+fn requires(schema: &Value, key: &str) -> bool {
+    let required = schema.get("required").and_then(Value::as_array);
+    required.is_some_and(|keys| keys.iter().any(|it| it == key))
 }
 
 /// The schema of keys whose names are free.
