@@ -134,6 +134,9 @@ pub(super) fn why(
         return Ok(Exit::Success);
     }
     let status: AppStatus = read(&value["status"])?;
+    for problem in read::<Vec<String>>(&value["problems"])? {
+        out(&format!("! {}\n", harmless(&problem)));
+    }
     out(&app_text(&status));
     for hint in status.held.iter().flat_map(|held| &held.hints) {
         out(&format!("      hint: {}\n", harmless(hint)));

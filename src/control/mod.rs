@@ -8,6 +8,7 @@ mod fallback;
 mod follow;
 mod look;
 mod message;
+mod meter;
 mod person;
 
 use std::collections::{BTreeMap, BTreeSet};

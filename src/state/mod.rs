@@ -40,6 +40,9 @@ pub use repairs::Repairs;
 /// The schema's version; a newer one is refused.
 const SCHEMA_VERSION: i64 = 2;
 
+/// The kernel's number for an input/output error.
+const EIO: i32 = 5;
+
 /// How many events are kept.
 const EVENTS_KEPT: i64 = 10_000;
 
@@ -171,6 +174,30 @@ impl Store {
         self.broken.load(Ordering::SeqCst)
     }
 
+    /// Something else than the store met an input/output error: from now on nothing is written here either.
+    pub fn distrust(&self, error: &(dyn std::error::Error + 'static)) {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if error_number(error) == Some(EIO) {
+                return self.lose_trust(crate::execute::chain(error));
+            }
+            cause = error.source();
+        }
+    }
+
+    /// The same for an error whose causes are words only.
+    pub fn distrust_words(&self, words: &str) {
+        if words.ends_with(&std::io::Error::from_raw_os_error(EIO).to_string()) {
+            self.lose_trust(words.to_owned());
+        }
+    }
+
+    fn lose_trust(&self, problem: String) {
+        tracing::error!("The disk is no longer trusted: {problem}.");
+        self.broken.store(true, Ordering::SeqCst);
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+    }
+
     /// Remembers an event.
     pub fn record(&self, app: Option<&AppName>, kind: &EventKind) {
         let event = serde_json::to_string(kind).expect("events serialise");
@@ -266,19 +293,22 @@ impl Store {
         }
     }
 
-    /// Writes, unless the disk has shown that it is not to be trusted: what an input/output error left may not be written over.
+    /// Writes, unless the disk has shown that it is not to be trusted: what an input/output error left may not be written over. Says whether it
+    /// was written.
     fn write(
         &self,
         doing: &'static str,
         statement: impl FnOnce(&Connection) -> rusqlite::Result<usize>,
-    ) {
+    ) -> bool {
         if self.is_broken() {
-            return;
+            return false;
         }
-        match statement(&self.lock()) {
+        let written = statement(&self.lock());
+        match &written {
             Ok(_) => *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = None,
-            Err(error) => self.fail(doing, &error),
+            Err(error) => self.fail(doing, error),
         }
+        written.is_ok()
     }
 
     /// Says once what is wrong, not at every further attempt.
@@ -299,4 +329,9 @@ impl Store {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The kernel's number of an error, where it has one.
+fn error_number(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    error.downcast_ref::<std::io::Error>()?.raw_os_error()
 }
