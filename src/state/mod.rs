@@ -121,10 +121,18 @@ impl Store {
     fn begin_life(&self, origin: &Origin, doubt: Option<String>) {
         let rebooted = self.meta("boot").as_ref() != Some(&origin.boot);
         self.note_deaths(rebooted);
+        if self
+            .meta("settings")
+            .is_some_and(|it| it != origin.settings)
+        {
+            // What failed under other settings is tried at once.
+            self.forget_attempts();
+        }
         self.write("sign", |db| {
             set_meta(db, "agent", env!("CARGO_PKG_VERSION"))?;
             set_meta(db, "install", &origin.install)?;
             set_meta(db, "boot", &origin.boot)?;
+            set_meta(db, "settings", &origin.settings)?;
             match &origin.machine {
                 Some(machine) => set_meta(db, "machine", machine),
                 None => Ok(0),

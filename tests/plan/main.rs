@@ -10,4 +10,6 @@
 
 mod cases;
 mod properties;
+mod strangers;
+mod upgrade;
 mod world;

@@ -159,6 +159,11 @@ impl World {
     }
 
     pub(crate) fn plan(&self) -> Plan {
+        self.plan_with(&|_| self.overlaps)
+    }
+
+    /// The same where it is said in another way which releases may run side by side.
+    pub(crate) fn plan_with(&self, overlaps: &dyn Fn(&Target) -> bool) -> Plan {
         plan(&PlanInput {
             host: "demo",
             data_dir: &self.data_dir,
@@ -166,7 +171,7 @@ impl World {
             observed: &self.observed,
             busy: &std::collections::BTreeSet::new(),
             holds: &self.holds,
-            overlaps: &|_| self.overlaps,
+            overlaps,
         })
     }
 
