@@ -111,6 +111,7 @@ impl Control {
             resting: self.attempts.resting(Instant::now()),
             paused: self.pauses.words(),
             spared: spared(&self.desired, &self.observed, (&self.approved, doubt)),
+            scarce: self.room.is_scarce(),
             crashing: self.crashing(),
         }
     }

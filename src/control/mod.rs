@@ -215,6 +215,7 @@ impl Control {
     fn look_for_room(&mut self) -> bool {
         let room = Room::of(&self.parts.executor.machine.dirs.data);
         let (before, now) = (self.room.problem(), room.problem());
+        let scarcer = !self.room.is_scarce() && room.is_scarce();
         self.room = room;
         match now {
             Some(reason) if before.is_none() => {
@@ -226,7 +227,7 @@ impl Control {
                 self.store().record(None, &EventKind::Unhampered);
                 self.attempts.end_rests_of_the_host(Instant::now());
             }
-            _ => return false,
+            _ => return scarcer,
         }
         true
     }

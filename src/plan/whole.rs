@@ -30,6 +30,8 @@ pub struct Holds {
     pub paused: BTreeMap<AppName, String>,
     /// Apps that are gone from the config repo and stay all the same, and why.
     pub spared: BTreeMap<AppName, Held>,
+    /// Whether the disk has so little left that what can be made again gives way.
+    pub scarce: bool,
     /// Apps whose new release does not stay up although there is no way back, and why not.
     pub crashing: BTreeMap<AppName, Held>,
 }
@@ -247,6 +249,7 @@ fn app_change(
         placement,
         overlaps: (input.overlaps)(target),
         requested,
+        scarce: input.holds.scarce,
     })
 }
 

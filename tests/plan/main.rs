@@ -9,6 +9,7 @@
 )]
 
 mod cases;
+mod model;
 mod properties;
 mod strangers;
 mod upgrade;

@@ -24,6 +24,15 @@ fn host(row: &str) -> Option<TestHost> {
     Some(host)
 }
 
+/// Effect: takes all space but so many megabytes, as somebody else's file.
+fn leave(host: &TestHost, megabytes: u64) {
+    let status = rustix::fs::statvfs(host.path("data")).unwrap();
+    let free = status.f_bavail * status.f_frsize;
+    let taken = free.saturating_sub(megabytes * 1024 * 1024);
+    let taken = vec![0; usize::try_from(taken).unwrap()];
+    fs::write(host.path("data/ballast"), taken).unwrap();
+}
+
 /// Effect: takes all space that is left, as somebody else's file.
 fn fill(host: &TestHost) {
     let mut ballast = File::create(host.path("data/ballast")).unwrap();
@@ -194,6 +203,39 @@ fn f05_a_read_only_disk_holds_everything_and_everything_goes_on_by_itself_when_i
     row(
         "F05",
         "1 disk read-only under a commit, 1 under a start: 2 told, 2 recovered alone, 0 ended",
+    );
+}
+
+#[test]
+fn f03_old_releases_and_caches_give_way_where_the_disk_has_little_left_and_data_never_does() {
+    let Some(host) = host("F03") else { return };
+    commit(&host, "two");
+    until_says(&host, "shop", "two");
+    host.assert_settled(&["shop", "page"]);
+    let home = host.path("data/apps/shop");
+    fs::write(home.join("cache/wheel"), "may go").unwrap();
+    fs::write(home.join("data/row"), "must stay").unwrap();
+    let before = host.app_processes();
+    let releases = || {
+        let apps = ["shop", "page"].map(|app| host.path("data/apps").join(app).join("releases"));
+        apps.map(|it| fs::read_dir(it).unwrap().count())
+    };
+    assert_eq!(releases(), [2, 2]);
+    leave(&host, 25);
+    // The shop's first release holds the artifact of its second one.
+    until("room to be made", releases, |left| *left == [2, 1]);
+    let cache = || fs::read_dir(home.join("cache")).map(Iterator::count).ok();
+    until("the cache to be empty", cache, |left| *left == Some(0));
+    assert_eq!(
+        fs::read_to_string(home.join("data/row")).unwrap(),
+        "must stay"
+    );
+    host.assert_settled(&["shop", "page"]);
+    assert_eq!(host.app_processes(), before);
+    assert_eq!(text_of(&host, "shop"), "two");
+    row(
+        "F03",
+        "1 disk with little left: 1 old release and 1 cache gave way, 0 bytes of data, 0 processes replaced",
     );
 }
 
