@@ -46,7 +46,7 @@ mod tests {
     /// Keeps the processor busy for this long.
     fn toil(length: Duration) {
         let begun = thread_time();
-        while thread_time() - begun < length {
+        while thread_time().saturating_sub(begun) < length {
             std::hint::spin_loop();
         }
     }

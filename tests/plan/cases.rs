@@ -42,8 +42,8 @@ struct FoundApp {
     drifted: bool,
     unfinished: bool,
     pinned: Option<u32>,
-    /// Whether the agent pinned it, because the release that is asked for did not stay up.
-    returned: bool,
+    /// The same, by the agent, because the release that is asked for did not stay up.
+    returned: Option<u32>,
 }
 
 #[test]
@@ -156,11 +156,11 @@ impl FoundApp {
                 .unfinished
                 .insert(u32::try_from(count).unwrap() + 1);
         }
-        observed.pin = self.pinned.map(|release| Pin {
+        observed.pin = self.pinned.or(self.returned).map(|release| Pin {
             release,
             against: desired.apps[name].target.key(),
             why: "the new one is slow".to_owned(),
-            returned: self.returned,
+            returned: self.returned.is_some(),
         });
         observed
     }

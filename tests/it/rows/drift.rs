@@ -13,10 +13,10 @@ type Edit = (&'static str, fn(&TestHost));
 
 const EDITS: [Edit; 12] = [
     ("an instance is killed", |host| {
-        process(host, "echo", "web.0").kill()
+        process(host, "echo", "web.0").kill();
     }),
     ("a supervisor is killed", |host| {
-        process(host, "guestbook", "supervisor").kill()
+        process(host, "guestbook", "supervisor").kill();
     }),
     ("an instance and its supervisor are killed", |host| {
         let instance = process(host, "echo", "web.0");
@@ -24,10 +24,10 @@ const EDITS: [Edit; 12] = [
         instance.signal(Signal::KILL);
     }),
     ("the proxy's worker is killed", |host| {
-        host.proxy_worker().kill()
+        host.proxy_worker().kill();
     }),
     ("the proxy's holder is killed", |host| {
-        host.proxy_holder().kill()
+        host.proxy_holder().kill();
     }),
     ("the whole proxy is killed", |host| {
         let (holder, worker) = (host.proxy_holder(), host.proxy_worker());
