@@ -32,6 +32,8 @@ pub mod spec;
 
 pub mod desired;
 
+pub mod validate;
+
 // 4. What is.
 pub mod release;
 

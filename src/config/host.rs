@@ -75,13 +75,22 @@ pub struct HostConfig {
 impl HostConfig {
     /// Reads a host file. `path` is what messages call it.
     pub fn parse(text: &str, path: &str, schemas: &Schemas) -> Result<Self, Vec<Diagnostic>> {
-        let tree = Tree::read(path, text.as_bytes())?;
+        Self::read(text.as_bytes(), path, schemas)
+    }
+
+    /// Reads the bytes of a host file.
+    pub fn read(bytes: &[u8], path: &str, schemas: &Schemas) -> Result<Self, Vec<Diagnostic>> {
+        Self::of(&Tree::read(path, bytes)?, schemas)
+    }
+
+    /// Reads a host file that is a tree already.
+    pub(crate) fn of(tree: &Tree, schemas: &Schemas) -> Result<Self, Vec<Diagnostic>> {
         let others = [
             ("agent.toml on the host", &schemas.agent),
             ("the app's hop3.toml", &schemas.hop3),
         ];
         let file: HostFile = read(
-            &tree,
+            tree,
             &Kinds {
                 own: &schemas.host,
                 others,
@@ -95,18 +104,19 @@ impl HostConfig {
             deployer: file.deployer.filter(|name| name.as_str() != "auto"),
             proxy: file.proxy,
             plugin: file.plugin.unwrap_or_default(),
-            notes: strangers(&tree, &schemas.plugins),
+            notes: strangers(tree, &schemas.plugins),
         })
     }
 
     /// Whether the app of a directory (`shop` of `apps/shop`) runs on this host.
     pub fn runs(&self, directory: &str) -> bool {
         let patterns = self.apps.as_ref();
-        patterns.is_none_or(|patterns| {
-            patterns
-                .iter()
-                .any(|pattern| globs::fits(pattern, directory))
-        })
+        patterns.is_none_or(|patterns| patterns.iter().any(|it| Self::fits(it, directory)))
+    }
+
+    /// Whether one pattern takes the app of a directory.
+    pub fn fits(pattern: &str, directory: &str) -> bool {
+        globs::fits(pattern, directory)
     }
 }
 

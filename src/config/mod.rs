@@ -3,12 +3,14 @@
 
 mod agent;
 mod agent_file;
+mod agent_repo;
 mod globs;
 mod host;
 
-pub use agent::{AgentConfig, LimitsConfig, PolicyConfig, RepoConfig, WebhookConfig};
+pub use agent::{AgentConfig, LimitsConfig, PolicyConfig};
 pub(crate) use agent_file::AgentFile;
 pub use agent_file::{BuildNetworkPolicy, SandboxPolicy, UserPolicy, WebhookProvider};
+pub use agent_repo::{RepoConfig, WebhookConfig};
 pub use host::HostConfig;
 pub(crate) use host::HostFile;
 

@@ -12,8 +12,8 @@ use crate::execute::{Failure, stamps};
 use crate::observe::{ObservedApp, Pin, StateFiles};
 use crate::plan::{Held, HoldKind};
 use crate::release::Release;
-use crate::repo::RepoError;
-use crate::report::{AppState, AppStatus, FORMAT, HoldStatus, RepoStatus, Status};
+use crate::repo::{RepoError, Urgency};
+use crate::report::{AppState, AppStatus, FORMAT, HoldStatus, MirrorStatus, RepoStatus, Status};
 use crate::state::EventKind;
 
 /// What is remembered of the past for choosing plugins and holders of host names.
@@ -45,7 +45,7 @@ impl Control {
             Request::Rollback { app, to } => self.rollback(&app, to).await,
             Request::Resume { app } => self.resume(&app).await,
             Request::Sync { wait } => {
-                self.look();
+                self.look(Urgency::Person);
                 if wait {
                     return self.waiters.push(reply);
                 }
@@ -71,12 +71,7 @@ impl Control {
             host: self.parts.host.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: self.desired.revision.clone(),
-            repo: RepoStatus {
-                url: self.parts.repo_url.clone(),
-                last_contact: self.last_contact,
-                problem: self.repo_problem(),
-                hint: self.repo_problem.as_ref().and_then(RepoError::hint),
-            },
+            repo: self.repo_status(),
             everything_held: self.desired.everything_held.clone(),
             state_problem: self
                 .look
@@ -88,6 +83,25 @@ impl Control {
                 .into_iter()
                 .map(|app| self.app_status(app, &plan.held))
                 .collect(),
+        }
+    }
+
+    fn repo_status(&self) -> RepoStatus {
+        let problem = self.repo_problem.as_ref();
+        RepoStatus {
+            url: self.parts.repo_url.clone(),
+            last_contact: self.last_contact,
+            state: match (problem, self.last_contact) {
+                (Some(problem), _) => problem.state(),
+                (None, Some(_)) => "ok".to_owned(),
+                (None, None) => "unknown".to_owned(),
+            },
+            problem: self.repo_problem(),
+            hint: problem.and_then(RepoError::hint),
+            mirror: self.stand_in.as_ref().map(|mirror| MirrorStatus {
+                url: mirror.url.clone(),
+                because: mirror.because.clone(),
+            }),
         }
     }
 
@@ -182,6 +196,7 @@ impl Control {
         let journal = self.parts.executor.store.last_step(app);
         Reply::of(&json!({
             "status": self.app_status(app, &plan.held),
+            "repo": self.repo_status(),
             "change": change,
             "last-step": journal.map(|(action, state)| json!({ "action": action, "state": state })),
             "events": self.parts.executor.store.events(Some(app), 5),

@@ -19,7 +19,7 @@ use crate::lanes::Lanes;
 use crate::observe::{ObservedApp, Overview, Scanner};
 use crate::plan::Held;
 use crate::registry::disabled;
-use crate::repo::{CommitId, FetchOutcome, Mirror, RepoError};
+use crate::repo::{CommitId, Look as RepoLook, Mirror, RepoError, StandIn, Urgency};
 use crate::schema::Schemas;
 use crate::state::{Attempt, EventKind};
 
@@ -39,8 +39,6 @@ pub struct Parts {
     pub repo_path: String,
     /// Its address, for people.
     pub repo_url: String,
-    /// Between two looks at the config repo.
-    pub poll: Duration,
     /// Between two looks at what runs.
     pub drift: Duration,
 }
@@ -49,10 +47,14 @@ pub struct Parts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fetch {
     Idle,
-    UnderWay,
-    /// It is, and somebody asked again meanwhile.
-    UnderWayOnceMore,
+    UnderWay {
+        /// How urgently somebody asked again meanwhile.
+        again: Option<Urgency>,
+    },
 }
+
+/// Longer than any look takes: the look itself says when the next one is.
+const LONG: Duration = Duration::from_hours(24);
 
 /// Whether the machine is being looked at, and whether it ever was.
 #[derive(Debug, Clone, Default)]
@@ -78,12 +80,16 @@ pub struct Control {
     attempts: BTreeMap<(AppName, Digest), Attempt>,
     lanes: Lanes,
     fetch: Fetch,
+    /// When the config repo is looked at next, if nobody asks before.
+    next_look: Instant,
     look: Look,
     /// Counts beginnings and ends of changes, by app: what was seen before one of them is no longer true.
     epochs: BTreeMap<AppName, u64>,
     epochs_seen: BTreeMap<AppName, u64>,
     retry_at: Instant,
     repo_problem: Option<RepoError>,
+    /// The mirror that answered at the last look, if it was one.
+    stand_in: Option<StandIn>,
     last_contact: Option<Timestamp>,
     waiters: Vec<Waiter>,
     listens: Vec<String>,
@@ -107,11 +113,13 @@ impl Control {
             attempts: BTreeMap::new(),
             lanes: Lanes::default(),
             fetch: Fetch::Idle,
+            next_look: Instant::now(),
             look: Look::default(),
             epochs: BTreeMap::new(),
             epochs_seen: BTreeMap::new(),
             retry_at: Instant::now(),
             repo_problem: None,
+            stand_in: None,
             last_contact: None,
             waiters: Vec::new(),
             listens: Vec::new(),
@@ -122,17 +130,16 @@ impl Control {
     /// Runs until told to stop; apps stay as they are.
     pub async fn run(mut self) {
         self.start();
-        let mut poll = paced(self.with_jitter(self.parts.poll));
         let mut drift = paced(self.parts.drift);
         drift.tick().await;
         loop {
-            let retry = self.retry_at;
+            let (retry, look) = (self.retry_at, self.next_look);
             tokio::select! {
                 message = self.inbox.recv() => match message {
                     None | Some(Message::Stop) => break,
                     Some(message) => self.take(message).await,
                 },
-                _ = poll.tick() => self.poll(),
+                () = tokio::time::sleep_until(look) => self.poll(),
                 _ = drift.tick() => self.observe(),
                 () = tokio::time::sleep_until(retry) => self.reconcile(),
             }
@@ -143,7 +150,7 @@ impl Control {
     /// Looks once, carries out what is to be done and returns when nothing is under way and nothing more can be done now.
     pub async fn settle(mut self) -> Self {
         self.start();
-        self.look();
+        self.look(Urgency::Person);
         while self.is_under_way() {
             match self.inbox.recv().await {
                 Some(message) => self.take(message).await,
@@ -165,8 +172,8 @@ impl Control {
 
     async fn take(&mut self, message: Message) {
         match message {
-            Message::Hook => self.look(),
-            Message::Looked(result) => self.looked(result),
+            Message::Hook => self.look(Urgency::Routine),
+            Message::Looked(look) => self.looked(*look),
             Message::Observed(result) => self.observed(*result),
             Message::Finished(finished) => self.finished(*finished),
             Message::Asked(request, reply) => self.answer(request, reply).await,
@@ -183,62 +190,92 @@ impl Control {
     /// Looks at the config repo, unless that is under way: only somebody with news needs another look after it, and whoever waits for the
     /// loop to come to rest would wait as long as looks take longer than the pause between them.
     fn poll(&mut self) {
+        self.next_look = Instant::now() + LONG;
         if self.fetch == Fetch::Idle {
-            self.look();
+            self.look(Urgency::Routine);
         }
     }
 
     /// Looks at the config repo; if that is under way, once more after it.
-    fn look(&mut self) {
-        if self.fetch != Fetch::Idle {
-            self.fetch = Fetch::UnderWayOnceMore;
+    fn look(&mut self, urgency: Urgency) {
+        if let Fetch::UnderWay { again } = &mut self.fetch {
+            *again = Some(again.map_or(urgency, |before| before.max(urgency)));
             return;
         }
-        self.fetch = Fetch::UnderWay;
+        self.fetch = Fetch::UnderWay { again: None };
         let (repo, sender) = (Arc::clone(&self.parts.repo), self.sender.clone());
         let known = self.tree.as_ref().and_then(|tree| tree.commit());
         tokio::spawn(async move {
-            let result = look_at(&repo, known).await;
-            if sender.send(Message::Looked(result)).await.is_err() {
+            let look = Box::new(repo.look(known, urgency).await);
+            if sender.send(Message::Looked(look)).await.is_err() {
                 tracing::debug!("The loop ended before the config repo answered.");
             }
         });
     }
 
-    fn looked(&mut self, result: Result<Option<CommitId>, RepoError>) {
-        let again = std::mem::replace(&mut self.fetch, Fetch::Idle) == Fetch::UnderWayOnceMore;
-        match result {
-            Ok(commit) => {
+    fn looked(&mut self, look: RepoLook) {
+        let before = std::mem::replace(&mut self.fetch, Fetch::Idle);
+        self.next_look = Instant::now() + look.next;
+        if let Some((from, to)) = look.rewritten {
+            self.record_rewritten(&from.to_string(), &to.to_string(), true);
+        }
+        match look.found {
+            Some(Ok(commit)) => {
                 self.repo_problem = None;
+                self.stand_in = look.stand_in;
                 self.last_contact = Some(self.now());
-                if let Some(commit) = commit {
-                    self.parts.executor.store.record(
-                        None,
-                        &EventKind::Fetched {
-                            revision: commit.to_string(),
-                        },
-                    );
-                    self.load(&commit);
-                    self.reconcile();
-                }
+                self.take_up(commit);
             }
-            Err(error) => self.repo_failed(error),
+            Some(Err(error)) => self.repo_failed(error),
+            // Every server rests after failures: what was true before the look still is.
+            None => {}
         }
-        if again {
-            self.look();
+        if let Fetch::UnderWay {
+            again: Some(urgency),
+        } = before
+        {
+            self.look(urgency);
         }
+    }
+
+    /// Brings the host to a commit, if it is a new one.
+    fn take_up(&mut self, commit: Option<CommitId>) {
+        let Some(commit) = commit else {
+            return;
+        };
+        let revision = commit.to_string();
+        self.parts
+            .executor
+            .store
+            .record(None, &EventKind::Fetched { revision });
+        self.load(&commit);
+        self.reconcile();
+    }
+
+    fn record_rewritten(&self, from: &str, to: &str, taken: bool) {
+        tracing::warn!(from, to, taken, "The config repo's history was rewritten.");
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.parts
+            .executor
+            .store
+            .record(None, &EventKind::HistoryRewritten { from, to, taken });
     }
 
     fn repo_failed(&mut self, error: RepoError) {
         let message = crate::execute::chain(&error);
         tracing::warn!(url = %self.parts.repo_url, error = %message, "The config repo could not be read.");
-        if self.repo_problem().as_ref() != Some(&message) {
-            self.parts.executor.store.record(
-                None,
-                &EventKind::FetchFailed {
-                    message: message.clone(),
-                },
-            );
+        if self.repo_problem.as_ref() != Some(&error) {
+            match &error {
+                RepoError::NonFastForward { from, to }
+                | RepoError::AnotherRepository { from, to } => {
+                    self.record_rewritten(from, to, false);
+                }
+                _ => self
+                    .parts
+                    .executor
+                    .store
+                    .record(None, &EventKind::FetchFailed { message }),
+            }
         }
         self.repo_problem = Some(error);
     }
@@ -345,12 +382,6 @@ impl Control {
         u64::from_le_bytes(bytes)
     }
 
-    /// Hosts that were started together do not ask together.
-    fn with_jitter(&self, interval: Duration) -> Duration {
-        let thousandths = u32::try_from(self.random() % 100).expect("a number below 100 fits");
-        interval + interval * thousandths / 1000
-    }
-
     /// When the first target that rests is due. Kept as a moment: however often the loop turns meanwhile, it is not missed.
     fn next_retry(&self) -> Instant {
         let now = self.now();
@@ -397,19 +428,4 @@ async fn look_around(executor: &Executor, first: bool) -> Result<Overview, HostE
         tracing::error!(%error, "The sites of deployed apps could not be read.");
     }
     Ok(overview)
-}
-
-/// The tip of the config repo when it is not the known one, fetched.
-async fn look_at(repo: &Mirror, known: Option<CommitId>) -> Result<Option<CommitId>, RepoError> {
-    let tip = repo.tip().await?;
-    if Some(&tip) == known.as_ref() {
-        return Ok(None);
-    }
-    if let FetchOutcome::Rewound { from, to } = repo.fetch(&tip).await? {
-        let [from, to] = [from, to].map(|commit| commit.to_string());
-        return Err(RepoError::NonFastForward { from, to });
-    }
-    Ok(repo
-        .accepted()
-        .filter(|accepted| Some(accepted) != known.as_ref()))
 }

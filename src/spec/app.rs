@@ -20,6 +20,17 @@ pub struct Position {
     pub column: u32,
 }
 
+impl Position {
+    /// The first place of a file, for what concerns it as a whole.
+    pub fn start(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            line: 1,
+            column: 1,
+        }
+    }
+}
+
 /// One app's spec.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppSpec {
@@ -51,6 +62,12 @@ pub struct AppSpec {
     pub proxy: ProxySettings,
     /// `[limits]`.
     pub limits: Limits,
+    /// Encrypted secrets of the config repo that `[env]` takes, by name.
+    pub secrets: Vec<(String, Position)>,
+    /// `[[ports]]`.
+    pub ports: Vec<PortClaim>,
+    /// `[[addons]]` with `share-from`.
+    pub shares: Vec<Share>,
     /// Sections and keys that validate but are not built yet: the app cannot be planned while there are any.
     pub unbuilt: Vec<Unbuilt>,
     /// Where each key stands, by JSON pointer: `/run/start`. Values of a Procfile stand at `/run/workers/<kind>`.
@@ -58,6 +75,13 @@ pub struct AppSpec {
 }
 
 impl AppSpec {
+    /// The key that stands at a place, as JSON pointer; empty when none does. Of several it is the innermost.
+    pub fn pointer(&self, at: &Position) -> String {
+        let standing = self.positions.iter().filter(|(_, place)| *place == at);
+        let innermost = standing.max_by_key(|(pointer, _)| pointer.len());
+        innermost.map_or_else(String::new, |(pointer, _)| pointer.clone())
+    }
+
     /// Where a key stands: itself, else the nearest table around it that the spec has, else the file's first line.
     pub fn position(&self, pointer: &str) -> Position {
         let mut at = pointer;
@@ -68,15 +92,42 @@ impl AppSpec {
             match at.rsplit_once('/') {
                 Some((parent, _)) if !parent.is_empty() => at = parent,
                 _ => {
-                    return Position {
-                        file: self.file.clone(),
-                        line: 1,
-                        column: 1,
-                    };
+                    return Position::start(&self.file);
                 }
             }
         }
     }
+}
+
+/// A port of the host that an app claims for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortClaim {
+    /// Its number.
+    pub number: u16,
+    /// Its protocol.
+    pub protocol: PortProtocol,
+    /// Where it is claimed.
+    pub at: Position,
+}
+
+/// An addon whose data belongs to somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// The addon's type.
+    pub kind: Option<String>,
+    /// Whose it is: an app's name, or `host/<name>`.
+    pub from: String,
+    /// Where it says so.
+    pub at: Position,
+}
+
+/// A transport protocol. One number may be claimed once for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PortProtocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
 }
 
 /// Something that is valid but cannot be carried out by this version.

@@ -302,7 +302,7 @@ fn key_rule(schema: &Value) -> Option<(&'static str, String)> {
 }
 
 /// The rule of a kind of name, found by the pattern that stands for it in schemas.
-fn name_rule(pattern: &str) -> Option<(&'static str, String)> {
+pub(crate) fn name_rule(pattern: &str) -> Option<(&'static str, String)> {
     let error = refusal::<AppName>(pattern)
         .or_else(|| refusal::<PluginName>(pattern))
         .or_else(|| refusal::<AddonName>(pattern))

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::app::Position;
+use super::credential::{credentials, without_credentials};
 use super::source::Source;
 
 /// The longest line of which an excerpt is shown.
@@ -46,7 +47,7 @@ pub struct Diagnostic {
     /// What would be right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The key as JSON pointer: `/run/start`; empty for the file as a whole.
+    /// The key as JSON pointer: `/run/start`; of a file of lines its line, `/3`; empty for the file as a whole.
     pub key: String,
     /// Whether the marked bytes may be a credential, so that no excerpt of the file shows them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -68,9 +69,22 @@ impl Diagnostic {
         }
     }
 
+    /// A note at a place of a spec whose text is not at hand.
+    pub fn note_at(position: Position, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Note,
+            ..Self::error_at(position, message)
+        }
+    }
+
     /// Whether the file cannot be used because of this.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
+    }
+
+    /// Whether it is about a file as a whole, and not about a place in it.
+    pub fn concerns_all(&self) -> bool {
+        self.span.is_none() && self.key.is_empty()
     }
 
     /// Sets the key that it is about.
@@ -99,6 +113,43 @@ impl Diagnostic {
     pub fn redacted(mut self) -> Self {
         self.redact = true;
         self
+    }
+}
+
+/// Remarks at the end of their way.
+impl Diagnostic {
+    /// Marks what stands at the position, if nothing is marked, and replaces what looks like a credential in all words.
+    pub fn settle(&mut self, text: Option<&str>) {
+        if let Some(text) = text.filter(|_| self.span.is_none() && !self.concerns_all()) {
+            self.span = Some(standing_at(&self.position, text));
+        }
+        let words = [
+            Some(&mut self.message),
+            self.label.as_mut(),
+            self.hint.as_mut(),
+        ];
+        for words in words.into_iter().flatten() {
+            if let Some(harmless) = without_credentials(words) {
+                *words = harmless;
+            }
+        }
+    }
+
+    /// The line and column behind the marked bytes.
+    pub fn end(&self, text: &str) -> Option<(u32, u32)> {
+        let (start, end) = self.span?;
+        let marked = text.get(start..end)?;
+        let count = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+        let lines = marked.bytes().filter(|b| *b == b'\n').count();
+        let line = self
+            .position
+            .line
+            .saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
+        let column = match marked.rsplit_once('\n') {
+            Some((_, last)) => count(last).saturating_add(1),
+            None => self.position.column.saturating_add(count(marked)),
+        };
+        Some((line, column))
     }
 }
 
@@ -162,36 +213,60 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> Str
     let mut out = String::new();
     for diagnostic in diagnostics {
         let text = masked.get(&diagnostic.position.file).map(String::as_str);
-        out.push_str(&renderer.render(&[group(diagnostic, text)]));
+        let path = harmless(&diagnostic.position.file);
+        out.push_str(&renderer.render(&[group(diagnostic, &path, text)]));
         out.push_str("\n\n");
     }
     out
 }
 
+/// The texts that excerpts come from, with what may be a credential covered.
 fn mask(diagnostics: &[Diagnostic], sources: &Sources) -> Sources {
-    let mut masked = sources.clone();
-    for diagnostic in diagnostics.iter().filter(|d| d.redact) {
-        let text = masked.get_mut(&diagnostic.position.file);
-        if let (Some(text), Some((start, end))) = (text, diagnostic.span) {
-            let stars: String = text[start..end]
-                .bytes()
-                .map(|b| if b == b'\n' { '\n' } else { '*' })
-                .collect();
-            text.replace_range(start..end, &stars);
+    let mut masked = Sources::new();
+    for diagnostic in diagnostics {
+        let file = &diagnostic.position.file;
+        let Some(text) = sources.get(file) else {
+            continue;
+        };
+        let text = masked.entry(file.clone()).or_insert_with(|| covered(text));
+        if let Some((start, end)) = diagnostic.span.filter(|_| diagnostic.redact) {
+            cover(text, start..end);
         }
     }
     masked
 }
 
-fn group<'a>(diagnostic: &'a Diagnostic, text: Option<&'a str>) -> Group<'a> {
+fn covered(text: &str) -> String {
+    let mut covered = text.to_owned();
+    for range in credentials(text) {
+        cover(&mut covered, range);
+    }
+    covered
+}
+
+/// Puts stars over bytes; lines and places stay.
+fn cover(text: &mut String, range: Range<usize>) {
+    let star = |b| if b == b'\n' { '\n' } else { '*' };
+    let stars: String = text[range.clone()].bytes().map(star).collect();
+    text.replace_range(range, &stars);
+}
+
+/// A path without characters that a terminal would act on. Words and excerpts are cleaned by the renderer.
+fn harmless(path: &str) -> String {
+    let acts =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    path.replace(acts, "\u{fffd}")
+}
+
+fn group<'a>(diagnostic: &'a Diagnostic, path: &'a str, text: Option<&'a str>) -> Group<'a> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Note => Level::NOTE,
     };
     let title = level.primary_title(diagnostic.message.as_str());
     let group = match text.and_then(|text| Excerpt::of(diagnostic, text)) {
-        Some(excerpt) => title.element(excerpt.snippet(diagnostic)),
-        None => title.element(origin(&diagnostic.position)),
+        Some(excerpt) => title.element(excerpt.snippet(diagnostic, path)),
+        None => title.element(origin(diagnostic, path)),
     };
     match &diagnostic.hint {
         Some(hint) => group.element(Level::HELP.with_name("hint").message(hint.as_str())),
@@ -199,8 +274,13 @@ fn group<'a>(diagnostic: &'a Diagnostic, text: Option<&'a str>) -> Group<'a> {
     }
 }
 
-fn origin(position: &Position) -> Origin<'_> {
-    Origin::path(position.file.as_str())
+/// A place without its text. A file as a whole has no line.
+fn origin<'a>(diagnostic: &Diagnostic, path: &'a str) -> Origin<'a> {
+    let position = &diagnostic.position;
+    if diagnostic.concerns_all() {
+        return Origin::path(path);
+    }
+    Origin::path(path)
         .line(position.line as usize)
         .char_column(position.column as usize)
 }
@@ -212,11 +292,13 @@ struct Excerpt<'a> {
 }
 
 impl<'a> Excerpt<'a> {
-    /// The first marked line; none for a file without text or with an endless line.
+    /// The first marked line; none for a file without text or with an endless line, and for a remark on a file as a whole.
     fn of(diagnostic: &Diagnostic, text: &'a str) -> Option<Self> {
-        let (start, end) = diagnostic
-            .span
-            .unwrap_or_else(|| whole_line(&diagnostic.position, text));
+        if diagnostic.concerns_all() {
+            return None;
+        }
+        let marked = diagnostic.span;
+        let (start, end) = marked.unwrap_or_else(|| whole_line(&diagnostic.position, text));
         let start = start.min(text.len());
         let from = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let to = text[start..].find('\n').map_or(text.len(), |at| start + at);
@@ -229,15 +311,53 @@ impl<'a> Excerpt<'a> {
         })
     }
 
-    fn snippet(self, diagnostic: &'a Diagnostic) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    fn snippet(
+        self,
+        diagnostic: &'a Diagnostic,
+        path: &'a str,
+    ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
         let mark = AnnotationKind::Primary
             .span(self.mark)
             .label(diagnostic.label.as_deref());
         Snippet::source(self.text)
             .line_start(diagnostic.position.line as usize)
-            .path(diagnostic.position.file.as_str())
+            .path(path)
             .annotation(mark)
     }
+}
+
+/// The value, or the key with its short value, that begins at a position, in bytes.
+fn standing_at(position: &Position, text: &str) -> (usize, usize) {
+    let (start, end) = whole_line(position, text);
+    let rest = &text[start..end];
+    let key = value_length(rest);
+    let after = rest[key..].trim_start();
+    let Some(value) = after.strip_prefix('=').map(str::trim_start) else {
+        return (start, start + key);
+    };
+    let short =
+        !value.starts_with(['[', '{']) && !value.starts_with("\"\"\"") && !value.starts_with("'''");
+    if short && !value.is_empty() {
+        (start, end - value.len() + value_length(value))
+    } else {
+        (start, start + key)
+    }
+}
+
+/// How long the text or word is with which a line begins.
+fn value_length(line: &str) -> usize {
+    let quote = line.chars().next().filter(|c| matches!(c, '"' | '\''));
+    let Some(quote) = quote else {
+        let ends = |c: char| c.is_whitespace() || "=,]}#:".contains(c);
+        return line.find(ends).unwrap_or(line.len());
+    };
+    let mut escaped = false;
+    let closing = line.char_indices().skip(1).find(|(_, c)| {
+        let closes = *c == quote && !escaped;
+        escaped = *c == '\\' && quote == '"' && !escaped;
+        closes
+    });
+    closing.map_or(line.len(), |(at, _)| at + 1)
 }
 
 /// From a position to the end of its line, in bytes.

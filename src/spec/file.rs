@@ -27,7 +27,7 @@ pub struct AppFiles<'a> {
 }
 
 /// What the files of an app came to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LoadedApp {
     /// The spec; none exactly when there is an error.
     pub spec: Option<AppSpec>,

@@ -108,6 +108,13 @@ impl Tree {
             .key(pointer)
     }
 
+    /// A note that marks a value.
+    pub(crate) fn item_note(&self, pointer: &str, message: impl Into<String>) -> Diagnostic {
+        self.source
+            .note(self.place(pointer).value, message)
+            .key(pointer)
+    }
+
     /// A note that marks a key.
     pub(crate) fn note(&self, pointer: &str, message: impl Into<String>) -> Diagnostic {
         self.source

@@ -17,7 +17,7 @@ const SPEC: &str = "[metadata]\nid = \"box\"\n[build]\nbuilder = \"docker\"\n[do
 
 #[test]
 fn an_app_with_a_dockerfile_is_built_routed_replaced_kept_and_rolled_back() {
-    if let Some(why) = missing(&NEEDED) {
+    if let Some(why) = missing(&NEEDED).or_else(missing_compose) {
         return println!("skipped: {why}");
     }
     if std::env::var_os(INSIDE).is_some() {
@@ -33,6 +33,14 @@ fn an_app_with_a_dockerfile_is_built_routed_replaced_kept_and_rolled_back() {
         .args(["--exact", name, "--nocapture"])
         .env(INSIDE, "1");
     assert!(again.status().unwrap().success());
+}
+
+/// Compose comes as the client's plugin or as a program of its own.
+fn missing_compose() -> Option<String> {
+    let plugin = Command::new("docker").args(["compose", "version"]).output();
+    let is_there = plugin.is_ok_and(|output| output.status.success())
+        || missing(&["docker-compose"]).is_none();
+    (!is_there).then(|| "docker has no compose".to_owned())
 }
 
 fn dockerfile(version: &str, last: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod addons;
 mod build;
+mod claims;
 mod env;
 mod later;
 mod run;
@@ -112,6 +113,9 @@ impl<'a> Draft<'a> {
             scale,
             deploy: self.deploy(sections.deploy.as_ref()),
             limits: limits(sections.limits.as_ref()),
+            secrets: self.secrets(),
+            ports: self.ports(),
+            shares: self.shares(),
             unbuilt: Vec::new(),
             positions: self.positions(procfile),
         });

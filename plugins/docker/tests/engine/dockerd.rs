@@ -20,6 +20,15 @@ pub(crate) fn missing() -> Option<String> {
         .into_iter()
         .find(|name| which(name).is_none())
         .map(|name| format!("`{name}` is not installed (scripts/install-docker-for-tests)"))
+        .or_else(missing_compose)
+}
+
+/// Compose comes as the client's plugin or as a program of its own.
+fn missing_compose() -> Option<String> {
+    let plugin = Command::new("docker").args(["compose", "version"]).output();
+    let is_there =
+        plugin.is_ok_and(|output| output.status.success()) || which("docker-compose").is_some();
+    (!is_there).then(|| "docker has no compose (scripts/install-docker-for-tests)".to_owned())
 }
 
 /// Where a program is, as the tests' host finds it.

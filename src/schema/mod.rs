@@ -1,5 +1,12 @@
 //! The JSON schemas of everything that people write and programs read, composed from the core's types and the sections of linked plugins.
 //! The same schemas that editors get decide at run time. It never reads a file.
+//!
+//! What people read of them comes from doc comments: titles, descriptions, words and defaults ([`house`]); examples come from whole files that
+//! are valid ([`samples`]); [`reference`] makes pages of both.
+
+mod house;
+pub mod reference;
+pub mod samples;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,10 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hop3_plugin_api::{SectionDescriptor, Slot};
 use jsonschema::Validator;
 use schemars::generate::SchemaSettings;
-use schemars::transform::{Transform, transform_subschemas};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::transform::Transform as _;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use self::house::{Answer, House};
 use crate::config::{AgentFile, HostFile};
 use crate::spec::HopFile;
 
@@ -97,7 +105,7 @@ impl Schemas {
         }
     }
 
-    /// Every schema by the name under which `schema/` keeps it: those of the files, and the given ones of what programs read.
+    /// Every schema by the name under which `schema/` keeps it: those of the files with their examples, and the given ones of what programs read.
     pub fn documents(&self, extra: Vec<(&'static str, Value)>) -> BTreeMap<&'static str, Value> {
         let mut documents: BTreeMap<_, _> = extra.into_iter().collect();
         let files = [
@@ -105,7 +113,14 @@ impl Schemas {
             ("agent", &self.agent),
             ("host", &self.host),
         ];
-        documents.extend(files.map(|(name, document)| (name, document.schema.clone())));
+        documents.extend(files.map(|(name, document)| {
+            let mut schema = document.schema.clone();
+            samples::illustrate(&mut schema, name);
+            (name, schema)
+        }));
+        for (name, schema) in &mut documents {
+            schema["$id"] = json!(format!("urn:hop3-agent:schema:{name}"));
+        }
         documents
     }
 }
@@ -146,7 +161,7 @@ fn of_slot(sections: &[SectionDescriptor], slot: Slot) -> BTreeMap<String, Value
 
 /// Puts the plugins' sections below `plugin`; one of a plugin that is not linked stays open.
 fn insert_plugins(root: &mut Value, names: &[String], mut sections: BTreeMap<String, Value>) {
-    let enabled = json!({ "type": "boolean", "description": "Whether the plugin may be chosen. Default true." });
+    let enabled = json!({ "type": "boolean", "description": "Whether the plugin may be chosen.", "default": true });
     let closed = || json!({ "type": "object", "additionalProperties": false });
     let mut properties = Map::new();
     for name in names {
@@ -184,97 +199,5 @@ fn insert_addons(root: &mut Value, addons: &BTreeMap<String, Value>) {
         if !rules.is_empty() {
             root["properties"][section]["items"]["allOf"] = Value::Array(rules.clone());
         }
-    }
-}
-
-/// Brings a schema into the house's form.
-#[derive(Clone)]
-struct House;
-
-impl Transform for House {
-    fn transform(&mut self, schema: &mut Schema) {
-        transform_subschemas(self, schema);
-        if let Some(object) = schema.as_object_mut() {
-            drop_null(object);
-            merge_words(object);
-            drop_empty_default(object);
-        }
-    }
-}
-
-/// Brings the schema of an answer into the house's form.
-#[derive(Clone)]
-struct Answer;
-
-impl Transform for Answer {
-    fn transform(&mut self, schema: &mut Schema) {
-        transform_subschemas(self, schema);
-        if let Some(object) = schema.as_object_mut() {
-            merge_words(object);
-            drop_empty_default(object);
-        }
-    }
-}
-
-fn drop_null(schema: &mut Map<String, Value>) {
-    let null = json!({ "type": "null" });
-    if let Some(Value::Array(types)) = schema.get_mut("type") {
-        types.retain(|one| one != "null");
-        if let [only] = types.as_slice() {
-            let only = only.clone();
-            schema.insert("type".to_owned(), only);
-        }
-    }
-    if let Some(Value::Array(words)) = schema.get_mut("enum") {
-        words.retain(|word| !word.is_null());
-    }
-    if let Some(Value::Array(branches)) = schema.get_mut("anyOf") {
-        branches.retain(|branch| *branch != null);
-        if let [Value::Object(only)] = branches.as_mut_slice() {
-            let only = std::mem::take(only);
-            schema.remove("anyOf");
-            for (key, value) in only {
-                schema.entry(key).or_insert(value);
-            }
-        }
-    }
-}
-
-/// Words with a description each come as one branch per word, which would give one error per branch.
-fn merge_words(schema: &mut Map<String, Value>) {
-    let Some(Value::Array(branches)) = schema.get("oneOf") else {
-        return;
-    };
-    let words: Option<Vec<Value>> = branches
-        .iter()
-        .map(words_of)
-        .collect::<Option<Vec<_>>>()
-        .map(|w| w.concat());
-    if let Some(words) = words {
-        schema.remove("oneOf");
-        schema.insert("type".to_owned(), json!("string"));
-        schema.insert("enum".to_owned(), Value::Array(words));
-    }
-}
-
-fn words_of(branch: &Value) -> Option<Vec<Value>> {
-    let word = branch
-        .get("const")
-        .filter(|word| word.is_string())
-        .map(|word| vec![word.clone()]);
-    let texts = |words: &&Vec<Value>| words.iter().all(Value::is_string);
-    word.or_else(|| {
-        branch
-            .get("enum")
-            .and_then(Value::as_array)
-            .filter(texts)
-            .cloned()
-    })
-}
-
-fn drop_empty_default(schema: &mut Map<String, Value>) {
-    let empty = |value: &Value| value.is_null() || *value == json!([]) || *value == json!({});
-    if schema.get("default").is_some_and(empty) {
-        schema.remove("default");
     }
 }
