@@ -53,6 +53,8 @@ pub mod execute;
 
 pub mod health;
 
+mod contain;
+
 pub mod machine;
 
 pub mod host;

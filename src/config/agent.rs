@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::agent_file::{
     AgentFile, BuildNetworkPolicy, LimitsSection, PolicySection, SandboxPolicy, UNBUILT, UserPolicy,
 };
 use super::agent_repo::{RepoConfig, repo};
-use super::{read, strangers};
+use super::{Found, plugin_tables, read, strangers};
 use crate::schema::Schemas;
 use crate::spec::check::Kinds;
 use crate::spec::diagnostic::Diagnostic;
@@ -84,23 +85,21 @@ impl AgentConfig {
             ("hosts/<host>.toml in the config repo", &schemas.host),
             ("the app's hop3.toml", &schemas.hop3),
         ];
-        let file: AgentFile = read(
-            &tree,
-            &Kinds {
-                own: &schemas.agent,
-                others,
-            },
-            &UNBUILT,
-        )?;
-        let mut found = Vec::new();
+        let kinds = Kinds {
+            own: &schemas.agent,
+            others,
+        };
+        let (file, mut found) = read::<AgentFile>(&tree, &kinds, &UNBUILT);
         let listen = listen(&tree, file.listen.as_deref(), &mut found);
         absolute(&tree, &mut found);
-        let repo = file
-            .repo
-            .and_then(|section| repo(&tree, (section, file.trust.unwrap_or_default()), &mut found));
-        if !found.is_empty() {
-            return Err(found);
-        }
+        let repo = file.repo.and_then(|section| {
+            repo(
+                &tree,
+                (section, file.trust.unwrap_or_default()),
+                &mut found.all,
+            )
+        });
+        found.or_mistakes()?;
         Ok(Self {
             host: file.host,
             data_dir: file
@@ -125,14 +124,14 @@ impl AgentConfig {
                 .drift
                 .and_then(|drift| drift.interval)
                 .map_or(MINUTE, |period| period.0),
-            plugin: file.plugin.unwrap_or_default(),
+            plugin: plugin_tables(&tree),
             notes: strangers(&tree, &schemas.plugins),
         })
     }
 }
 
 /// Paths of the operator are absolute: the agent's working directory means nothing.
-fn absolute(tree: &Tree, found: &mut Vec<Diagnostic>) {
+fn absolute(tree: &Tree, found: &mut Found) {
     let one = [
         "/data-dir",
         "/run-dir",
@@ -160,7 +159,7 @@ fn absolute(tree: &Tree, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn listen(tree: &Tree, text: Option<&str>, found: &mut Vec<Diagnostic>) -> Option<SocketAddr> {
+fn listen(tree: &Tree, text: Option<&str>, found: &mut Found) -> Option<SocketAddr> {
     let text = text.unwrap_or(LISTEN);
     if text.is_empty() {
         return None;
@@ -195,7 +194,7 @@ fn limits(section: &LimitsSection) -> LimitsConfig {
             .build_timeout
             .map_or(BUILD_TIMEOUT, |period| period.0),
         memory: section.memory.map(ByteSize::bytes),
-        processes: section.processes,
+        processes: section.processes.map(NonZeroU64::get),
     }
 }
 

@@ -1,13 +1,14 @@
 //! The sections of `agent.toml` as the operator writes them, from which both the JSON schema and the reading come.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::Unbuilt;
-use crate::spec::sections::{ByteSize, Period};
+use super::later::{DriftMode, GateSection, Notify, PackagePolicy, SecretsSection};
+use crate::spec::sections::{AbsolutePath, ByteSize, Period, PluginTable, positive, up_to};
 
 /// Keys that validate and are not built yet, with what to do instead.
 pub(super) const UNBUILT: [Unbuilt; 8] = [
@@ -57,18 +58,19 @@ pub(crate) struct AgentFile {
     /// How differences between spec and reality are looked for.
     pub(super) drift: Option<DriftSection>,
     /// Settings of plugins, by plugin.
-    pub(super) plugin: Option<BTreeMap<String, Value>>,
+    #[serde(rename = "plugin")]
+    _plugin: Option<BTreeMap<String, PluginTable>>,
     /// Which commits are taken.
     pub(super) trust: Option<TrustSection>,
     /// What waits for approval. Not built yet.
     #[serde(rename = "gate")]
-    _gate: Option<Value>,
+    _gate: Option<GateSection>,
     /// How secrets are decrypted. Not built yet.
     #[serde(rename = "secrets")]
-    _secrets: Option<Value>,
+    _secrets: Option<SecretsSection>,
     /// Who is told. Not built yet.
     #[serde(rename = "notify")]
-    _notify: Option<Value>,
+    _notify: Option<Notify>,
 }
 
 /// The config repo.
@@ -113,12 +115,12 @@ pub(super) struct RepoSection {
 pub(super) struct TrustSection {
     /// What happens when the config repo's history was rewritten. Default `ff-only`.
     pub(super) history: Option<HistoryPolicy>,
-    /// Who may sign commits. Not built yet.
+    /// A file of the keys that may sign commits, in the form that `ssh-keygen` has for it. Not built yet.
     #[serde(rename = "allowed-signers")]
-    _allowed_signers: Option<Value>,
-    /// Who may change which paths. Not built yet.
+    _allowed_signers: Option<AbsolutePath>,
+    /// Files of keys for single directories of the config repo: `"apps/shop" = "/etc/hop3-agent/shop.signers"`. Not built yet.
     #[serde(rename = "paths")]
-    _paths: Option<Value>,
+    _paths: Option<BTreeMap<String, AbsolutePath>>,
 }
 
 /// What happens when the newest commit does not descend from the accepted one.
@@ -170,9 +172,9 @@ pub(super) struct PolicySection {
     pub(super) build_network: Option<BuildNetworkPolicy>,
     /// What happens where a sandbox cannot be had. Default `best-effort`.
     pub(super) sandbox: Option<SandboxPolicy>,
-    /// Who installs host packages. Not built yet.
+    /// What happens to host packages that apps name: `install`, or `refuse` the app that lacks one. Not built yet.
     #[serde(rename = "packages")]
-    _packages: Option<Value>,
+    _packages: Option<PackagePolicy>,
 }
 
 /// As whom apps run.
@@ -216,17 +218,18 @@ pub enum SandboxPolicy {
 pub(super) struct LimitsSection {
     /// Builds at the same time. Default 2.
     #[schemars(range(min = 1, max = 64))]
+    #[serde(deserialize_with = "up_to::<64, _>")]
     pub(super) builds: Option<u16>,
     /// The longest that a build may take. Default `30m`.
     pub(super) build_timeout: Option<Period>,
     /// Memory of one build.
     pub(super) memory: Option<ByteSize>,
     /// Processes and threads of one build.
-    #[schemars(range(min = 1))]
-    pub(super) processes: Option<u64>,
-    /// Processors of one build. Not built yet.
-    #[serde(rename = "cpu")]
-    _cpu: Option<Value>,
+    pub(super) processes: Option<NonZeroU64>,
+    /// Processors of one build, such as `1.5`. Not built yet.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    #[serde(rename = "cpu", deserialize_with = "positive")]
+    _cpu: Option<f64>,
 }
 
 /// How differences between spec and reality are looked for.
@@ -235,7 +238,7 @@ pub(super) struct LimitsSection {
 pub(super) struct DriftSection {
     /// The time in which everything is looked at once. Default `60s`.
     pub(super) interval: Option<Period>,
-    /// What happens. Not built yet for a whole host.
+    /// What happens: `heal` or `report`. Not built yet for a whole host.
     #[serde(rename = "mode")]
-    _mode: Option<Value>,
+    _mode: Option<DriftMode>,
 }

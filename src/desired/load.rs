@@ -10,9 +10,10 @@ use hop3_plugin_api::{
 };
 
 use super::choose::Chooser;
-use super::walk::{AppDir, Candidate, Parsed, Walk};
+use super::walk::{AppDir, Candidate, Parsed, Walk, cut_off_by};
 use super::{ConfigTree, Desired, DesiredApp, Placement, Recorded};
 use crate::config::HostConfig;
+use crate::contain::contained;
 use crate::plan::{Held, HoldKind};
 use crate::registry::{Registry, disabled};
 use crate::release::{Choice, Route, Target};
@@ -110,7 +111,11 @@ impl Loader<'_> {
             here: dirs,
             elsewhere,
         } = match self.app_dirs(repo, host, cache) {
-            Ok(dirs) => dirs,
+            Ok(Some(dirs)) => dirs,
+            Ok(None) => {
+                desired.vanished = Some("the config repo has no `apps` directory".to_owned());
+                return;
+            }
             Err(why) => {
                 desired.everything_held = Some(why);
                 return;
@@ -136,12 +141,9 @@ impl Loader<'_> {
                 continue;
             };
             let commit = repo.touched(&dir.path);
-            match app(
-                &registry,
-                host,
-                (tree.as_ref(), spec),
-                recorded.choices.get(&spec.name),
-            ) {
+            let choice = recorded.choices.get(&spec.name);
+            let chosen = contained(|| app(&registry, host, (tree.as_ref(), spec), choice));
+            match chosen.unwrap_or_else(|words| Err(Abort::new(cut_off_by(&words)).into())) {
                 Ok(target) => {
                     let app = DesiredApp {
                         target,
@@ -161,10 +163,13 @@ impl Loader<'_> {
         repo: &dyn ConfigTree,
         host: &HostConfig,
         cache: &mut LoaderCache,
-    ) -> Result<AppDirs, String> {
+    ) -> Result<Option<AppDirs>, String> {
         let walk = self.walk(repo);
+        let Some(candidates) = walk.candidates()? else {
+            return Ok(None);
+        };
         let runs = |candidate: &Candidate| host.runs(&candidate.name);
-        let (wanted, others): (Vec<_>, Vec<_>) = walk.candidates()?.into_iter().partition(runs);
+        let (wanted, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(runs);
         let known = |path: &str, tree: &dyn SourceTree| cache.known(path, tree);
         let mut here = Vec::new();
         for candidate in &wanted {
@@ -174,10 +179,10 @@ impl Loader<'_> {
         let names = others
             .iter()
             .filter_map(|other| AppName::parse(&other.name).ok());
-        Ok(AppDirs {
+        Ok(Some(AppDirs {
             here,
             elsewhere: names.collect(),
-        })
+        }))
     }
 }
 

@@ -9,6 +9,7 @@ use hop3_plugin_api::{AppName, SourceEntry, SourceKind, SourceTree};
 
 use super::ConfigTree;
 use crate::config::HostConfig;
+use crate::contain::contained;
 use crate::schema::Schemas;
 use crate::spec::{
     AppFiles, Diagnostic, LoadedApp, Position, app_name_of, directory_name, load_app,
@@ -76,10 +77,10 @@ pub struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Everything in `apps/` but plain files, by name.
-    pub fn candidates(&self) -> Result<Vec<Candidate>, String> {
+    /// Everything in `apps/` but plain files, by name; none when there is no `apps/`.
+    pub fn candidates(&self) -> Result<Option<Vec<Candidate>>, String> {
         let Some(apps) = self.repo.tree("apps")? else {
-            return Err("the config repo has no `apps` directory".to_owned());
+            return Ok(None);
         };
         let entries = apps.list("").map_err(|error| error.to_string())?;
         let candidate = |entry: SourceEntry| match entry.kind {
@@ -89,7 +90,7 @@ impl Walk<'_> {
                 name: entry.name,
             }),
         };
-        Ok(entries.into_iter().filter_map(candidate).collect())
+        Ok(Some(entries.into_iter().filter_map(candidate).collect()))
     }
 
     fn kind(&self, path: &str, kind: SourceKind) -> SourceKind {
@@ -135,7 +136,10 @@ impl Walk<'_> {
             return Ok(None);
         };
         let loaded = known(&path, tree.as_ref());
-        let parse = || self.parse(&path, tree.as_ref());
+        let parse = || {
+            let parsed = contained(|| self.parse(&path, tree.as_ref()));
+            parsed.unwrap_or_else(|words| Some(cut_off(&path, &words)))
+        };
         let loaded = loaded.or_else(|| parse().map(|parsed| self.kept(parsed)));
         Ok(loaded.map(|loaded| AppDir {
             path,
@@ -195,6 +199,28 @@ impl Walk<'_> {
             HostConfig::read(&bytes, &path, self.schemas)
         }))
     }
+}
+
+/// What is known of an app that cannot even be read: its directory.
+fn cut_off(path: &str, words: &str) -> Parsed {
+    let at = Position {
+        file: path.to_owned(),
+        line: 1,
+        column: 1,
+    };
+    Parsed {
+        name: AppName::parse(directory_name(path)).ok(),
+        app: LoadedApp {
+            diagnostics: vec![Diagnostic::error_at(at, cut_off_by(words))],
+            ..LoadedApp::default()
+        },
+        unread: true,
+    }
+}
+
+/// Why an app cannot be read: what a panic said.
+pub(super) fn cut_off_by(words: &str) -> String {
+    format!("a mistake in the agent or in a plugin cut off its reading: {words}")
 }
 
 /// Reads the app in a directory that belongs to no config repo; none when it holds no app.

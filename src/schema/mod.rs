@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 
 use self::house::{Answer, House};
 use crate::config::{AgentFile, HostFile};
-use crate::spec::HopFile;
+use crate::spec::{HopFile, Linked};
 
 /// A schema, compiled when something is to be checked with it.
 pub(crate) struct Document {
@@ -61,6 +61,8 @@ pub struct Schemas {
     pub(crate) plugins: Vec<String>,
     /// The types of addons whose settings are known.
     pub(crate) addons: BTreeMap<String, Value>,
+    /// The names of what is linked, for remarks on names that are not.
+    pub(crate) linked: Linked,
 }
 
 impl Schemas {
@@ -95,7 +97,14 @@ impl Schemas {
             host,
             plugins: names,
             addons,
+            linked: Linked::default(),
         }
+    }
+
+    /// The same, knowing the names of builders, toolchains and the like that are linked.
+    #[must_use]
+    pub fn knowing(self, linked: Linked) -> Self {
+        Self { linked, ..self }
     }
 
     /// Gives the memory of compiled schemas back, until something is to be checked again.

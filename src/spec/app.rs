@@ -9,6 +9,9 @@ use hop3_plugin_api::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::network::Network;
+use super::sections::{SecretName, Transport};
+
 /// A place in a file of the config repo. Lines and columns count from 1; columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Position {
@@ -62,9 +65,9 @@ pub struct AppSpec {
     pub proxy: ProxySettings,
     /// `[limits]`.
     pub limits: Limits,
-    /// Encrypted secrets of the config repo that `[env]` takes, by name.
-    pub secrets: Vec<(String, Position)>,
-    /// `[[ports]]`.
+    /// The encrypted secrets of the config repo that it names. Whether their files are there is not known here.
+    pub secrets: Vec<SecretUse>,
+    /// `[[ports]]`: ports of the host that it claims, each once.
     pub ports: Vec<PortClaim>,
     /// `[[addons]]` with `share-from`.
     pub shares: Vec<Share>,
@@ -99,17 +102,6 @@ impl AppSpec {
     }
 }
 
-/// A port of the host that an app claims for itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PortClaim {
-    /// Its number.
-    pub number: u16,
-    /// Its protocol.
-    pub protocol: PortProtocol,
-    /// Where it is claimed.
-    pub at: Position,
-}
-
 /// An addon whose data belongs to somebody else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
@@ -121,13 +113,32 @@ pub struct Share {
     pub at: Position,
 }
 
-/// A transport protocol. One number may be claimed once for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PortProtocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
+/// One use of an encrypted secret: `secrets/<host>/<name>.age`, else `secrets/<name>.age`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretUse {
+    /// Its name.
+    pub name: SecretName,
+    /// The key that names it, as JSON pointer: `/env/TOKEN/secret`.
+    pub pointer: String,
+    /// Where the name stands.
+    pub at: Position,
+}
+
+/// One port of the host that an app claims for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortClaim {
+    /// Its number; never one of the host's own.
+    pub number: u16,
+    /// Its protocol.
+    pub protocol: Transport,
+    /// A name, for people.
+    pub name: Option<String>,
+    /// Who may reach it; none means everybody.
+    pub source: Option<Network>,
+    /// The key that claims it, as JSON pointer: `/ports/0/number`.
+    pub pointer: String,
+    /// Where the number stands.
+    pub at: Position,
 }
 
 /// Something that is valid but cannot be carried out by this version.
@@ -218,6 +229,9 @@ pub struct DeploySettings {
     pub on_interrupt: OnInterrupt,
     /// Whether drift is repaired or only reported.
     pub heal: bool,
+    /// Whether a release that does not stay up may give way to the one before although its release commands have run.
+    #[serde(default)]
+    pub return_after_release_command: bool,
 }
 
 impl Default for DeploySettings {
@@ -231,6 +245,7 @@ impl Default for DeploySettings {
             keep_releases: 5,
             on_interrupt: OnInterrupt::Retry,
             heal: true,
+            return_after_release_command: false,
         }
     }
 }

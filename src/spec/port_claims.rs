@@ -1,8 +1,9 @@
 //! Ports of the host that several apps claim. A claim is exclusive, so that all claimants are held. Pure.
 
-use super::app::{AppSpec, PortClaim, PortProtocol};
+use super::app::{AppSpec, PortClaim};
 use super::diagnostic::Diagnostic;
 use super::repo_checks::{Held, Surroundings, claimant, hold, shared};
+use super::sections::Transport;
 
 /// Holds every app that claims a port which another one claims too.
 pub(super) fn check(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut Held) {
@@ -20,26 +21,22 @@ pub(super) fn check(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut 
                 .collect();
             if !others.is_empty() {
                 let on = surroundings.on();
-                hold(
-                    held,
-                    spec,
-                    conflict(spec, claim, &(others.join(" and "), on)),
-                );
+                hold(held, spec, conflict(claim, &(others.join(" and "), on)));
             }
         }
     }
 }
 
-fn conflict(spec: &AppSpec, claim: &PortClaim, (others, on): &(String, String)) -> Diagnostic {
+fn conflict(claim: &PortClaim, (others, on): &(String, String)) -> Diagnostic {
     let protocol = match claim.protocol {
-        PortProtocol::Tcp => "TCP",
-        PortProtocol::Udp => "UDP",
+        Transport::Tcp => "TCP",
+        Transport::Udp => "UDP",
     };
     let message = format!(
         "the {protocol} port {} is claimed by {others} too{on}",
         claim.number
     );
     Diagnostic::error_at(claim.at.clone(), message)
-        .key(&spec.pointer(&claim.at))
+        .key(&claim.pointer)
         .hint("a port of a host belongs to one app; give one of them another `number`")
 }

@@ -162,7 +162,7 @@ impl Host {
             let shown = shortened(pattern);
             if pattern.contains(['*', '?']) {
                 let message = format!("no app of `apps/` fits `{shown}`");
-                return self.tree.item_note(&pointer, message);
+                return self.tree.value_note(&pointer, message);
             }
             let names = candidates.iter().map(|candidate| candidate.name.as_str());
             let hint = did_you_mean(pattern, names)

@@ -38,7 +38,9 @@ impl Validator<'_> {
         let hosts = Hosts::read(&walk, self, findings).map_err(of("hosts"))?;
         let secrets = repo.tree("secrets").map_err(of("secrets"))?;
         let secrets = Secrets::read(secrets.as_deref(), findings).map_err(of("secrets"))?;
-        let candidates = walk.candidates().map_err(of("apps"))?;
+        let none = || "the config repo has no `apps` directory".to_owned();
+        let candidates = walk.candidates().and_then(|found| found.ok_or_else(none));
+        let candidates = candidates.map_err(of("apps"))?;
         let mut apps = walk.apps(&candidates).map_err(of("apps"))?;
         for (candidate, app) in candidates.iter().zip(&mut apps) {
             match app {

@@ -9,7 +9,7 @@ use super::hosts::words;
 use super::{Findings, recipients};
 use crate::desired::walk::{content, refusal};
 use crate::spec::suggest::{did_you_mean, shortened};
-use crate::spec::{AppSpec, Diagnostic, Position};
+use crate::spec::{AppSpec, Diagnostic, Position, SecretUse};
 
 /// How an encrypted file begins: as bytes, and as text.
 const HEADERS: [&[u8]; 2] = [
@@ -65,7 +65,8 @@ impl Secrets {
     /// What is missing for the secrets of one spec that runs on these hosts. In a repo that tells no hosts apart, any file will do.
     pub(super) fn missing(&self, spec: &AppSpec, hosts: &[&str]) -> Vec<Diagnostic> {
         let used = spec.secrets.iter();
-        let lacking = used.filter_map(|(name, at)| {
+        let lacking = used.filter_map(|used| {
+            let name = used.name.as_str();
             let without: Vec<String> = match hosts {
                 [] if self.is_there(name, None) => return None,
                 hosts => hosts
@@ -74,13 +75,13 @@ impl Secrets {
                     .map(ToString::to_string)
                     .collect(),
             };
-            (hosts.is_empty() || !without.is_empty()).then_some((name, at, without))
+            (hosts.is_empty() || !without.is_empty()).then_some((used, without))
         });
-        let told = |(name, at, without): (&String, &Position, Vec<String>)| {
+        let told = |(used, without): (&SecretUse, Vec<String>)| {
             let all = without.len() == hosts.len();
-            let (message, hint) = self.lack(name, &without, all);
-            Diagnostic::error_at(at.clone(), message)
-                .key(&spec.pointer(at))
+            let (message, hint) = self.lack(used.name.as_str(), &without, all);
+            Diagnostic::error_at(used.at.clone(), message)
+                .key(&used.pointer)
                 .hint(hint)
         };
         lacking.map(told).collect()
@@ -114,7 +115,7 @@ impl Secrets {
     pub(super) fn unused(&self, specs: &[&AppSpec], hosts: Option<&[&str]>) -> Vec<Diagnostic> {
         let used: BTreeSet<&str> = specs
             .iter()
-            .flat_map(|spec| spec.secrets.iter().map(|(name, _)| name.as_str()))
+            .flat_map(|spec| spec.secrets.iter().map(|used| used.name.as_str()))
             .collect();
         let mut notes = Vec::new();
         let all = std::iter::once(("", &self.common));

@@ -145,7 +145,7 @@ async fn meet(stage: &Stage, (at, mode): Fault) -> (String, Vec<String>) {
     let host = Arc::new(FaultHost::failing(stage.host(), at, mode));
     let first = stage.settle(host.clone()).await.err();
     let struck = host.struck().unwrap_or("nothing").to_owned();
-    stage.lose_store();
+    stage.end_rests();
     let mut complaints = clean_life(stage).await;
     if !complaints.is_empty() {
         // Two cycles are allowed: on a busy machine the first may find that something does not answer, and then it holds.

@@ -108,11 +108,14 @@ impl Stage {
         }
     }
 
-    /// Loses history and back-off, so that nothing rests any more. They may be lost.
-    pub(crate) fn lose_store(&self) {
-        for name in ["state.db", "state.db-wal", "state.db-shm"] {
-            // It is not there when the agent could not even start.
-            drop(std::fs::remove_file(self.data().join("agent").join(name)));
+    /// Forgets what failed, so that nothing rests any more and no time has to pass.
+    pub(crate) fn end_rests(&self) {
+        let store = self.data().join("agent/state.db");
+        // It is not there when the agent could not even start.
+        if store.exists() {
+            let db = rusqlite::Connection::open(store).unwrap();
+            db.execute("DELETE FROM memo WHERE kind = 'attempt'", [])
+                .ok();
         }
     }
 

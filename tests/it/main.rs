@@ -13,5 +13,6 @@ mod kill;
 mod lanes;
 mod load;
 mod remote;
+mod rows;
 mod support;
 mod webhook;

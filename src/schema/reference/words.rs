@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::schema::house::default_of;
-use crate::spec::check::name_rule;
+use crate::spec::check::kind_of_name;
 
 /// A text as code; backticks in it need more of them around it.
 pub(super) fn code(text: &str) -> String {
@@ -110,7 +110,7 @@ pub(super) fn kind(schema: &Value) -> String {
         return short_rule(rule);
     }
     let pattern = schema.get("pattern").and_then(Value::as_str);
-    if let Some((what, _)) = pattern.and_then(name_rule) {
+    if let Some(what) = pattern.and_then(kind_of_name) {
         return what.to_owned();
     }
     let kinds: Vec<&str> = match schema.get("type") {
