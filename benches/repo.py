@@ -102,13 +102,13 @@ http {{ log_format plain '$connection $request'; access_log {root}/access.log pl
 
 
 class Agent:
-    def __init__(self, root, url):
+    def __init__(self, root, url, binary):
         self.socket = root / "run" / "agent.sock"
         (root / "agent.toml").write_text(
             f'host = "bench"\ndata-dir = "{root}/data"\nrun-dir = "{root}/run"\nlisten = ""\n[repo]\nurl = "{url}"\npoll = "24h"\n'
             '[drift]\ninterval = "24h"\n[policy]\nusers = "none"\n[plugin.builtin-proxy]\nlisten = ["127.0.0.1:%d"]\n' % free_port()
         )
-        self.command = [TARGET / "release" / "hop3-agent", "--config", root / "agent.toml", "run"]
+        self.command = [binary, "--config", root / "agent.toml", "run"]
 
     def ask(self, request):
         with socket.socket(socket.AF_UNIX) as connection:
@@ -184,8 +184,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--apps", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--binary", type=pathlib.Path, default=TARGET / "release" / "hop3-agent")
     arguments = parser.parse_args()
-    binary = TARGET / "release" / "hop3-agent"
+    binary = arguments.binary.resolve()
     if not binary.exists():
         sys.exit(f"{binary} is missing: cargo build --release --bin hop3-agent")
     with tempfile.TemporaryDirectory(prefix="h3b-") as name:
@@ -194,7 +195,7 @@ def main():
         port = free_port()
         (root / "nginx.conf").write_text(server_config(root, port))
         url = f"http://127.0.0.1:{port}/config.git"
-        agent = Agent(root, url)
+        agent = Agent(root, url, binary)
         with process("fcgiwrap", "-s", f"unix:{root}/fcgi.sock"), process("nginx", "-e", root / "error.log", "-c", root / "nginx.conf"):
             wait_for("the git server", lambda: (root / "fcgi.sock").exists() and answers(port))
             with process(*agent.command) as child:

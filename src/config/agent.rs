@@ -99,6 +99,7 @@ impl AgentConfig {
             .repo
             .and_then(|section| repo(&tree, (section, file.trust.unwrap_or_default()), &mut found));
         if !found.is_empty() {
+            found.sort_by_key(|d| (d.position.line, d.position.column));
             return Err(found);
         }
         Ok(Self {

@@ -218,7 +218,7 @@ async fn t17_files_of_ssh_that_others_could_read_or_change_are_not_used() {
     };
     let (key, known) = (served.server.key("deploy"), served.server.known_hosts());
     let set = |path: &Path, mode| {
-        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap()
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
     };
     for (path, mode, usual) in [
         (&key, 0o640, 0o600),

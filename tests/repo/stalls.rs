@@ -115,8 +115,13 @@ async fn f10_a_pack_that_is_cut_at_each_sixty_fourth_is_refused() {
     }
 }
 
+/// What becomes of an honest answer.
+type Script = fn(Answer) -> Answer;
+/// What becomes of an honest pack.
+type Change = fn(Vec<u8>) -> Vec<u8>;
+
 /// Answers that no honest server gives, for any stage.
-fn nonsense() -> Vec<(&'static str, fn(Answer) -> Answer)> {
+fn nonsense() -> Vec<(&'static str, Script)> {
     vec![
         ("nothing at all", |_| Answer::raw(Vec::new(), End::Close)),
         ("another protocol", |_| {
@@ -205,7 +210,7 @@ fn within_pack(answer: Answer, change: impl Fn(Vec<u8>) -> Vec<u8>) -> Answer {
 }
 
 /// Packs that are not what they should be.
-fn bad_packs() -> Vec<(&'static str, fn(Vec<u8>) -> Vec<u8>)> {
+fn bad_packs() -> Vec<(&'static str, Change)> {
     fn unsealed(mut pack: Vec<u8>) -> Vec<u8> {
         pack.truncate(pack.len() - 20);
         pack
