@@ -85,6 +85,9 @@ def make_repo(root, apps):
     run("git", "add", "-A", cwd=work)
     run("git", "commit", "-q", "-m", "all", cwd=work)
     run("git", "clone", "-q", "--bare", work, root / "config.git")
+    # A collection in the background would write into a directory that is being removed.
+    run("git", "--git-dir", root / "config.git", "config", "receive.autogc", "false")
+    run("git", "config", "gc.auto", "0", cwd=work)
     run("git", "remote", "add", "origin", root / "config.git", cwd=work)
     return work
 
@@ -102,13 +105,13 @@ http {{ log_format plain '$connection $request'; access_log {root}/access.log pl
 
 
 class Agent:
-    def __init__(self, root, url):
+    def __init__(self, root, url, binary):
         self.socket = root / "run" / "agent.sock"
         (root / "agent.toml").write_text(
             f'host = "bench"\ndata-dir = "{root}/data"\nrun-dir = "{root}/run"\nlisten = ""\n[repo]\nurl = "{url}"\npoll = "24h"\n'
             '[drift]\ninterval = "24h"\n[policy]\nusers = "none"\n[plugin.builtin-proxy]\nlisten = ["127.0.0.1:%d"]\n' % free_port()
         )
-        self.command = [TARGET / "release" / "hop3-agent", "--config", root / "agent.toml", "run"]
+        self.command = [binary, "--config", root / "agent.toml", "run"]
 
     def ask(self, request):
         with socket.socket(socket.AF_UNIX) as connection:
@@ -146,16 +149,19 @@ def measure(root, work, agent, pid, url, rounds):
     looks, lists = [], []
     looks_cpu = lists_cpu = 0.0
     per_round = 20
+    time.sleep(0.5)  # the server writes its log a little later
     requests = len((root / "access.log").read_text().splitlines())
     asked = 0
     for _ in range(rounds):
         before = spent(pid)[0]
         looks += [timed(sync) for _ in range(per_round)]
         looks_cpu += spent(pid)[0] - before
+        time.sleep(0.1)
         asked += len((root / "access.log").read_text().splitlines()) - requests
         before = children_cpu()
         lists += [timed(lambda: run("git", "ls-remote", url, "refs/heads/main")) for _ in range(3)]
         lists_cpu += children_cpu() - before
+        time.sleep(0.1)
         requests = len((root / "access.log").read_text().splitlines())
     taken, fetched = [], []
     taken_cpu = fetched_cpu = 0.0
@@ -169,7 +175,7 @@ def measure(root, work, agent, pid, url, rounds):
         taken_cpu += sum(spent(pid)) - before
         assert agent.revision() == head
         before = children_cpu()
-        fetched.append(timed(lambda: run("git", "fetch", "-q", "origin", "main", cwd=clone)))
+        fetched.append(timed(lambda: run("git", "-c", "gc.auto=0", "fetch", "-q", "origin", "main", cwd=clone)))
         fetched_cpu += children_cpu() - before
     ms = lambda times: f"{statistics.median(times):.1f} ms ({min(times):.1f}–{max(times):.1f})"
     cpu = lambda seconds, times: f"{seconds * 1000 / len(times):.1f} ms"
@@ -184,8 +190,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--apps", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--binary", type=pathlib.Path, default=TARGET / "release" / "hop3-agent")
     arguments = parser.parse_args()
-    binary = TARGET / "release" / "hop3-agent"
+    binary = arguments.binary.resolve()
     if not binary.exists():
         sys.exit(f"{binary} is missing: cargo build --release --bin hop3-agent")
     with tempfile.TemporaryDirectory(prefix="h3b-") as name:
@@ -194,7 +201,7 @@ def main():
         port = free_port()
         (root / "nginx.conf").write_text(server_config(root, port))
         url = f"http://127.0.0.1:{port}/config.git"
-        agent = Agent(root, url)
+        agent = Agent(root, url, binary)
         with process("fcgiwrap", "-s", f"unix:{root}/fcgi.sock"), process("nginx", "-e", root / "error.log", "-c", root / "nginx.conf"):
             wait_for("the git server", lambda: (root / "fcgi.sock").exists() and answers(port))
             with process(*agent.command) as child:

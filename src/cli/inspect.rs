@@ -68,22 +68,20 @@ pub(super) fn show_status(value: &Value, always_success: bool) -> Result<Exit, C
 
 /// What is wrong with the config repo; nothing when nothing is.
 fn repo_text(repo: &RepoStatus) -> String {
-    let mut text = String::new();
-    if let Some(problem) = &repo.problem {
-        text += &format!("config repo {}: {}\n", repo.url, harmless(problem));
-    }
-    if let Some(hint) = &repo.hint {
-        text += &format!("hint: {}\n", harmless(hint));
-    }
-    if let Some(mirror) = &repo.mirror {
-        text += &format!(
-            "config repo {}: served by {}: {}\n",
-            repo.url,
-            mirror.url,
-            harmless(&mirror.because)
-        );
-    }
-    text
+    let url = &repo.url;
+    let problem = repo
+        .problem
+        .as_ref()
+        .map(|it| format!("config repo {url}: {}\n", harmless(it)));
+    let hint = repo
+        .hint
+        .as_ref()
+        .map(|it| format!("hint: {}\n", harmless(it)));
+    let mirror = repo.mirror.as_ref().map(|it| {
+        let because = harmless(&it.because);
+        format!("config repo {url}: served by {}: {because}\n", it.url)
+    });
+    [problem, hint, mirror].into_iter().flatten().collect()
 }
 
 /// Faults first, then what waits for a person or another app; an app that a person pinned is as it should be.

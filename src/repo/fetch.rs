@@ -81,6 +81,7 @@ fn grow(order: &Order, task: &Fetch) -> Result<Fetched, RepoError> {
         .open(&task.directory)
         .map_err(RepoError::corrupt)?;
     let repo = repo.to_thread_local();
+    verify::notes(&repo)?;
     for commit in &task.keep {
         verify::readable(&repo, *commit).map_err(RepoError::corrupt)?;
     }
@@ -93,7 +94,11 @@ fn grow(order: &Order, task: &Fetch) -> Result<Fetched, RepoError> {
         .receive(Shallow::NoChange)
         .and_then(|()| fetch.check(task.base));
     received.map_err(|error| fetch.blame(error))?;
-    fetch.compare()
+    // What cannot be compared has a hole in its past: a new mirror has none.
+    fetch.compare().map_err(|error| match error {
+        RepoError::Internal { detail, .. } => RepoError::corrupt(detail),
+        other => other,
+    })
 }
 
 struct Fetching<'a> {
@@ -121,7 +126,10 @@ impl Fetching<'_> {
         }
         let whole = verify::intact(self.repo).and_then(|()| {
             let mut kept = self.task.keep.iter();
-            kept.try_for_each(|commit| verify::complete(self.repo, *commit, None))
+            kept.try_for_each(|commit| {
+                verify::complete(self.repo, *commit, None)?;
+                verify::past(self.repo, *commit)
+            })
         });
         whole.err().unwrap_or(error)
     }

@@ -6,17 +6,27 @@
 
 use std::fmt;
 
+use hop3_plugin_api::Digest;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use super::History;
 use super::reference::{Reference, Tip};
+use super::{CommitId, History};
 
-/// What is followed, and at which version, as it is kept beside the accepted commit.
+/// What is followed, at which version and commit, as it is kept beside the accepted commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Followed {
     reference: String,
     version: Option<Version>,
+    /// The accepted commit once more: of two notes that differ, the one that names something is right.
+    pub(super) commit: CommitId,
+}
+
+/// A note with its digest. A disk that changed a bit of it must not change what may be taken.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    followed: Followed,
+    digest: Digest,
 }
 
 /// What may be taken.
@@ -34,7 +44,14 @@ impl Followed {
         Self {
             reference: reference.described(),
             version: tip.version.clone(),
+            commit: tip.commit,
         }
+    }
+
+    /// Reads what [`Display`](fmt::Display) wrote; `None` when it was changed since.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let note: Note = serde_json::from_str(text).ok()?;
+        (Digest::of(&note.followed) == note.digest).then_some(note.followed)
     }
 
     /// What may be taken, given what was followed before.
@@ -52,7 +69,11 @@ impl Followed {
 
 impl fmt::Display for Followed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+        let note = Note {
+            followed: self.clone(),
+            digest: Digest::of(self),
+        };
+        f.write_str(&serde_json::to_string(&note).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -64,6 +85,7 @@ mod tests {
         Followed {
             reference: reference.into(),
             version: version.map(|text| text.parse().unwrap()),
+            commit: "95d09f2b10159347eece71399a7e2e907ea3df4f".parse().unwrap(),
         }
     }
 
@@ -100,11 +122,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_followed_survives_its_file() {
+    fn f11_what_was_followed_survives_its_file_and_no_changed_bit() {
         let followed = followed("semver `^1`", Some("1.2.3"));
-        assert_eq!(
-            serde_json::from_str::<Followed>(&followed.to_string()).unwrap(),
-            followed
-        );
+        let text = followed.to_string();
+        assert_eq!(Followed::read(&text), Some(followed));
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1;
+            let changed = String::from_utf8_lossy(&bytes);
+            assert_eq!(Followed::read(&changed), None, "{changed}");
+        }
     }
 }

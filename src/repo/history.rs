@@ -41,6 +41,14 @@ pub(super) fn commit(reader: &Reader<'_>, id: CommitId) -> Result<Commit, RepoEr
     })
 }
 
+/// The commits that a commit follows upon.
+pub(super) fn parents(reader: &Reader<'_>, id: CommitId) -> Result<Vec<ObjectId>, RepoError> {
+    let data = reader.commit(id.0)?;
+    let broken = |_| RepoError::corrupt(format!("commit {id} is not one that git would write"));
+    let commit = CommitRef::from_bytes(&data, id.0.kind()).map_err(broken)?;
+    Ok(commit.parents().collect())
+}
+
 /// The newest commit that gave a path its present content, along first parents. The end of a shallow history and the bound end the walk at
 /// the oldest commit that is known to have that content.
 pub(super) fn last_change(

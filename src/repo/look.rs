@@ -100,7 +100,7 @@ impl Mirror {
                     return;
                 }
                 Err(error) if index > 0 => {
-                    tracing::warn!(mirror = %remote.url(), %error, "The mirror could not stand in.")
+                    tracing::warn!(mirror = %remote.url(), %error, "The mirror could not stand in.");
                 }
                 Err(error) => {
                     let ends_here = !error.lets_a_mirror_stand_in();
@@ -139,7 +139,7 @@ impl Mirror {
         match answer {
             Err(error) if !error.is_about_content() => {
                 self.breakers
-                    .failed(host, error.retry_after(), Instant::now())
+                    .failed(host, error.retry_after(), Instant::now());
             }
             _ => self.breakers.answered(host),
         }

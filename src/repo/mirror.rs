@@ -191,8 +191,9 @@ impl Mirror {
     }
 
     fn swap(&self, beside: &Path) -> std::io::Result<()> {
-        for name in [ACCEPTED, APPLIED] {
-            if let Some(commit) = self.read_ref(name) {
+        for (name, commit) in [(ACCEPTED, self.accepted()), (APPLIED, self.last_applied())] {
+            // A note that names nothing, for a bit of it was changed, is not carried over.
+            if let Some(commit) = commit.filter(|commit| holds(beside, commit)) {
                 write_ref(beside, name, &commit)?;
             }
         }
@@ -231,8 +232,8 @@ impl Mirror {
     }
 
     fn followed(&self) -> Option<Followed> {
-        let text = std::fs::read(self.directory.join(FOLLOWED)).ok()?;
-        serde_json::from_slice(&text).ok()
+        let text = std::fs::read_to_string(self.directory.join(FOLLOWED)).ok()?;
+        Followed::read(&text)
     }
 
     /// Opens a fetched commit for reading.
@@ -243,8 +244,18 @@ impl Mirror {
 
     /// The newest commit that was taken from the remote; it is here even when the remote is not.
     pub fn accepted(&self) -> Option<CommitId> {
-        // Whatever was applied had been accepted: it stands in should the other file be lost.
-        self.read_ref(ACCEPTED).or_else(|| self.last_applied())
+        let named = self.read_ref(ACCEPTED);
+        let noted = self.followed().map(|followed| followed.commit);
+        if named == noted {
+            return named.or_else(|| self.last_applied());
+        }
+        // Written one after the other, or one of them is damaged: what is here is right. Whatever was applied had been accepted.
+        let all = [named, noted, self.last_applied()];
+        let mut candidates = all.into_iter().flatten();
+        candidates
+            .clone()
+            .find(|commit| self.knows(commit))
+            .or_else(|| candidates.next())
     }
 
     /// The newest commit that was applied to this host.
@@ -259,8 +270,7 @@ impl Mirror {
 
     /// Whether a commit is here, if only because it was here once.
     pub(super) fn knows(&self, commit: &CommitId) -> bool {
-        let store = Store::open(&self.directory, Arc::default());
-        store.is_ok_and(|store| store.reader().has(commit.0))
+        holds(&self.directory, commit)
     }
 
     /// Whether something that was read did not add up; the next fetch makes the mirror anew.
@@ -311,6 +321,12 @@ impl Errand<'_> {
             (Leave::Relatives, _) => Ok(fetched),
         }
     }
+}
+
+/// Whether a mirror has a commit.
+fn holds(directory: &Path, commit: &CommitId) -> bool {
+    let store = Store::open(directory, Arc::default());
+    store.is_ok_and(|store| store.reader().has(commit.0))
 }
 
 fn beside(directory: &Path, suffix: &str) -> PathBuf {

@@ -10,6 +10,7 @@
 )]
 
 mod child;
+mod complaint;
 mod config;
 mod error;
 mod failure;

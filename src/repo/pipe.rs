@@ -13,12 +13,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::RepoError;
 use super::child::Order;
+use super::complaint::Complaint;
 use super::failure::harmless;
 use super::pkt::{ls_refs_request, read_section};
 use super::reference::{Reference, Tip};
 use super::refs::{Advertisement, RemoteRef, parse_advertisement, parse_listing};
 use super::remote::LISTING_LIMIT;
-use super::ssh::{Complaint, SshPlace};
+use super::ssh::SshPlace;
 use super::url::Place;
 use super::wire::Watch;
 

@@ -1,4 +1,4 @@
-//! Reaching a repository with ssh: the address, the argument vector and what ssh says when it fails.
+//! Reaching a repository with ssh: the address, the files and the argument vector.
 //!
 //! Nothing of the machine's own ssh is used: no configuration, no agent, no other key, no other known hosts. A host key that is not the
 //! pinned one ends the connection before anything is asked, and is never replaced.
@@ -117,7 +117,9 @@ impl SshPlace {
             .map(str::to_owned)
             .into();
         let mut option = |text: String| arguments.extend(["-o".to_owned(), text]);
-        FIXED.iter().for_each(|text| option((*text).to_owned()));
+        for text in FIXED {
+            option(text.to_owned());
+        }
         option(format!("IdentityFile={}", quoted(&identity.key)));
         option(format!(
             "UserKnownHostsFile={}",
@@ -261,58 +263,6 @@ fn check_file(path: &Path, (key, forbidden, verb): (&str, u32, &str)) -> Result<
     }
 }
 
-/// What ssh said when it failed. The order matters: the first that fits is the cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Complaint {
-    HostKeyChanged,
-    HostKeyUnknown,
-    KeyUnusable,
-    Denied,
-    TimedOut,
-    NotARepository,
-    Unreachable,
-}
-
-impl Complaint {
-    /// Reads ssh's words, which are in English because its locale is ours to set.
-    pub(super) fn of(words: &str) -> Option<Self> {
-        const SIGNS: [(&str, Complaint); 19] = [
-            (
-                "REMOTE HOST IDENTIFICATION HAS CHANGED",
-                Complaint::HostKeyChanged,
-            ),
-            (
-                "has changed and you have requested strict checking",
-                Complaint::HostKeyChanged,
-            ),
-            ("host key is known for", Complaint::HostKeyUnknown),
-            ("Host key verification failed", Complaint::HostKeyUnknown),
-            ("UNPROTECTED PRIVATE KEY FILE", Complaint::KeyUnusable),
-            ("Load key", Complaint::KeyUnusable),
-            ("Permission denied", Complaint::Denied),
-            ("Too many authentication failures", Complaint::Denied),
-            ("Connection timed out", Complaint::TimedOut),
-            ("Operation timed out", Complaint::TimedOut),
-            ("not responding", Complaint::TimedOut),
-            (
-                "does not appear to be a git repository",
-                Complaint::NotARepository,
-            ),
-            ("epository not found", Complaint::NotARepository),
-            ("not found.", Complaint::NotARepository),
-            ("could not be found", Complaint::NotARepository),
-            ("Could not resolve hostname", Complaint::Unreachable),
-            ("connect to host", Complaint::Unreachable),
-            ("onnection closed", Complaint::Unreachable),
-            ("onnection reset", Complaint::Unreachable),
-        ];
-        SIGNS
-            .iter()
-            .find(|(sign, _)| words.contains(sign))
-            .map(|(_, complaint)| *complaint)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,36 +320,5 @@ mod tests {
             SshPlace::of_url("git@[::1]:23/c.git").unwrap().known_as(),
             "[::1]:23"
         );
-    }
-
-    #[test]
-    fn the_words_of_ssh_are_understood() {
-        for (words, complaint) in [
-            (
-                "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\nHost key verification failed.",
-                Complaint::HostKeyChanged,
-            ),
-            (
-                "No ED25519 host key is known for [h]:22 and you have requested strict checking.\nHost key verification failed.",
-                Complaint::HostKeyUnknown,
-            ),
-            ("git@h: Permission denied (publickey).", Complaint::Denied),
-            (
-                "ssh: connect to host h port 22: Connection refused",
-                Complaint::Unreachable,
-            ),
-            (
-                "ssh: connect to host h port 22: Connection timed out",
-                Complaint::TimedOut,
-            ),
-            (
-                "fatal: 'x' does not appear to be a git repository",
-                Complaint::NotARepository,
-            ),
-            ("ERROR: Repository not found.", Complaint::NotARepository),
-        ] {
-            assert_eq!(Complaint::of(words), Some(complaint), "{words}");
-        }
-        assert_eq!(Complaint::of("bash: warning: setlocale"), None);
     }
 }

@@ -29,7 +29,7 @@ impl Before {
         let shallow = self.mirror.join("shallow");
         match &self.shallow {
             Some(content) if optional(std::fs::read(&shallow))?.as_ref() != Some(content) => {
-                std::fs::write(&shallow, content)?
+                std::fs::write(&shallow, content)?;
             }
             None => drop(optional(std::fs::remove_file(&shallow))?),
             Some(_) => {}

@@ -271,6 +271,14 @@ mod tests {
             "/srv/git/config.git",
             "config.git",
             "http://forge.example/c.git",
+        ] {
+            assert!(RepoUrl::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn t12_ssh_is_given_nothing_that_it_could_take_for_an_option_or_a_command() {
+        for text in [
             "ssh://forge.example/c.git",
             "ssh://-oProxyCommand=canary/c.git",
             "ssh://-l@forge.example/c.git",

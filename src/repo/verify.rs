@@ -21,6 +21,43 @@ pub(super) fn readable(repo: &gix::Repository, commit: CommitId) -> Result<(), R
     reader.tree(tree).map(drop)
 }
 
+/// Whether every ref and every end of the shallow history names something that is here: git's own code gives up on one that does not.
+pub(super) fn notes(repo: &gix::Repository) -> Result<(), RepoError> {
+    let references = repo.references().map_err(RepoError::corrupt)?;
+    for reference in references.all().map_err(RepoError::corrupt)? {
+        let mut reference = reference.map_err(RepoError::corrupt)?;
+        reference.peel_to_id().map_err(RepoError::corrupt)?;
+    }
+    let missing = ends(repo)?.into_iter().find(|end| !repo.has_object(*end));
+    missing.map_or(Ok(()), |end| {
+        Err(RepoError::corrupt(format!("object {end} is missing")))
+    })
+}
+
+/// The commits at which a shallow history ends.
+fn ends(repo: &gix::Repository) -> Result<Vec<ObjectId>, RepoError> {
+    let ends = repo.shallow_commits().map_err(RepoError::corrupt)?;
+    Ok(ends
+        .map(|ends| ends.iter().copied().collect())
+        .unwrap_or_default())
+}
+
+/// Whether the past of a commit is here, up to where a shallow history says that it ends.
+pub(super) fn past(repo: &gix::Repository, commit: CommitId) -> Result<(), RepoError> {
+    let health = Health::default();
+    let reader = Reader::of(repo.clone(), &health);
+    let ends: HashSet<_> = ends(repo)?.into_iter().collect();
+    let mut seen = HashSet::from([commit.0]);
+    let mut open = vec![commit.0];
+    while let Some(id) = open.pop().filter(|_| seen.len() < ENTRY_LIMIT) {
+        if !ends.contains(&id) {
+            let parents = history::parents(&reader, CommitId(id))?.into_iter();
+            open.extend(parents.filter(|parent| seen.insert(*parent)));
+        }
+    }
+    Ok(())
+}
+
 /// The root directory of a commit.
 pub(super) fn root(repo: &gix::Repository, commit: CommitId) -> Result<ObjectId, RepoError> {
     let health = Health::default();

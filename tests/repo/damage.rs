@@ -2,83 +2,119 @@
 
 use std::path::Path;
 
-use hop3_agent::repo::{FetchLimits, FetchOutcome, RepoError};
+use futures_util::stream::{self, StreamExt as _};
+use hop3_agent::repo::{FetchLimits, FetchOutcome, RepoError, Urgency};
 use tempfile::TempDir;
 
 use crate::fake_server::FakeServer;
 use crate::git_server::wait_until;
-use crate::rows::row;
+use crate::points::{content, copy_tree};
+use crate::rows::{is_long, row};
 use crate::world::{AGENT, SPEC, World, config, id, mirror};
 
-#[tokio::test]
+/// What happens to a file.
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    Gone,
+    Empty,
+    /// One bit of the byte in the middle.
+    Bit(u8),
+}
+
+impl Damage {
+    fn strike(self, file: &Path) {
+        let mut bytes = std::fs::read(file).unwrap();
+        let middle = bytes.len() / 2;
+        std::fs::remove_file(file).unwrap();
+        match self {
+            Self::Gone => return,
+            Self::Empty => bytes.clear(),
+            Self::Bit(_) if bytes.is_empty() => {}
+            Self::Bit(bit) => bytes[middle] ^= 1 << bit,
+        }
+        std::fs::write(file, bytes).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f11_any_damage_to_the_mirror_heals_with_the_next_fetch() {
     let world = World::new(&[("apps/shop/hop3.toml", SPEC)]);
-    world.cycle().await.unwrap();
-    world.repo.push(&[("a", "1")], "second");
-    world.cycle().await.unwrap();
-    world
-        .mirror
-        .record_applied(&world.mirror.accepted().unwrap())
-        .unwrap();
-    let root = world.directory.path().join("agent/repo");
-    let names = || {
-        let listed = std::process::Command::new("find")
-            .arg(&root)
-            .args(["-type", "f"])
-            .output()
-            .unwrap();
-        String::from_utf8(listed.stdout)
-            .unwrap()
-            .lines()
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    };
-    let mut healed = 0;
-    for round in 0..names().len() * 2 {
-        let files = names();
-        let file = &files[(round / 2) % files.len()];
-        if file.contains("refs/hop3") || file.contains("hooks/") {
-            continue;
-        }
-        damage(Path::new(file), round % 2 == 0);
-        let readable = world.listing().is_ok();
-        let tip = id(&world.repo.push(&[("a", &format!("{round}"))], "more"));
-        let outcome = world.cycle().await;
-        assert_eq!(
-            outcome.unwrap(),
-            FetchOutcome::FastForward,
-            "{file} (was readable: {readable})"
-        );
-        assert_eq!(world.mirror.accepted(), Some(tip));
-        assert!(world.mirror.last_applied().is_some(), "{file}");
-        if world.listing().is_err() {
-            // What was found damaged while reading heals without a new commit.
-            assert_eq!(
-                world.cycle().await.unwrap(),
-                FetchOutcome::Unchanged,
-                "{file}"
-            );
-        }
-        assert_eq!(world.listing().unwrap().apps.len(), 1, "{file}");
-        healed += 1;
+    for commit in ["second", "third"] {
+        world.cycle().await.unwrap();
+        world.repo.push(&[("a", commit)], commit);
     }
+    world.cycle().await.unwrap();
+    let accepted = world.mirror.accepted().unwrap();
+    world.mirror.record_applied(&accepted).unwrap();
+    world.repo.push(&[("a", "fourth")], "fourth");
+    let bits: &[u8] = if is_long() {
+        &[0, 1, 2, 3, 4, 5, 6, 7]
+    } else {
+        &[0, 4]
+    };
+    let bits = bits.iter().map(|bit| Damage::Bit(*bit));
+    let kinds: Vec<_> = [Damage::Gone, Damage::Empty]
+        .into_iter()
+        .chain(bits)
+        .collect();
+    let template = world.directory.path().join("agent");
+    let files: Vec<_> = content(&template)
+        .into_keys()
+        .filter(|file| !file.to_string_lossy().contains("/hooks/"))
+        .collect();
+    let points = files
+        .iter()
+        .flat_map(|file| kinds.iter().map(move |kind| (file, *kind)));
+    let healed = stream::iter(points)
+        .map(|(file, kind)| heal(&world, file, kind))
+        .buffer_unordered(4)
+        .count()
+        .await;
     row(
         "F11",
         &[
-            (healed, "files of the mirror changed by a bit or deleted"),
+            (healed, "damages to files of the mirror"),
             (healed, "healed"),
         ],
     );
 }
 
-fn damage(file: &Path, flip: bool) {
-    let mut bytes = std::fs::read(file).unwrap();
-    std::fs::remove_file(file).unwrap();
-    if flip && !bytes.is_empty() {
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 0x10;
-        std::fs::write(file, bytes).unwrap();
+async fn heal(world: &World, file: &Path, damage: Damage) {
+    let template = world.directory.path().join("agent");
+    let copy = TempDir::new_in(world.directory.path()).unwrap().keep();
+    copy_tree(&template, &copy.join("agent"));
+    damage.strike(
+        &copy
+            .join("agent")
+            .join(file.strip_prefix(&template).unwrap()),
+    );
+    let what = format!("{}: {damage:?}", file.display());
+    let mirror = mirror(&copy, config(&world.repo.url()));
+    // What shows while reading heals with the next look, without a new commit.
+    for _ in 0..2 {
+        let look = mirror.look(None, Urgency::Person).await;
+        assert!(matches!(look.found, Some(Ok(Some(_)))), "{what}: {look:?}");
+        assert_eq!(look.rewritten, None, "{what}");
+        let snapshot = mirror.snapshot(&mirror.accepted().unwrap());
+        if let Ok(Ok(listing)) = snapshot.map(|snapshot| snapshot.entries(None)) {
+            assert_eq!(
+                mirror.accepted(),
+                Some(id(&world.repo.git(&["rev-parse", "HEAD"]))),
+                "{what}"
+            );
+            assert_eq!(listing.apps.len(), 1, "{what}");
+            assert!(
+                mirror.last_applied().is_some() || what.contains("applied"),
+                "{what}"
+            );
+            return;
+        }
     }
+    panic!("{what}: it does not heal");
+}
+
+fn damage(file: &Path) {
+    Damage::Bit(4).strike(file);
 }
 
 #[tokio::test]
@@ -116,7 +152,7 @@ async fn a_damaged_mirror_whose_remote_is_gone_is_kept() {
     let tip = world.mirror.accepted().unwrap();
     let packs = world.directory.path().join("agent/repo/objects/pack");
     for entry in std::fs::read_dir(packs).unwrap() {
-        damage(&entry.unwrap().path(), true);
+        damage(&entry.unwrap().path());
     }
     assert!(matches!(
         world.listing().unwrap_err(),

@@ -54,7 +54,10 @@ impl Field {
             .fetch(&first)
             .await
             .unwrap();
-        let noise: String = (0..400).map(|n| format!("{:x}", n * 7919)).collect();
+        let noise = (0..400)
+            .map(|n: u32| (n * 7919).to_string())
+            .collect::<Vec<_>>()
+            .concat();
         let second = id(&repo.push(
             &[("apps/blog/hop3.toml", SPEC), ("apps/blog/noise", &noise)],
             "second",
@@ -166,7 +169,7 @@ impl Field {
 }
 
 /// Every file and its content.
-fn content(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn content(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -179,7 +182,8 @@ fn content(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-fn copy_tree(from: &Path, to: &Path) {
+/// A copy of a directory and everything below it.
+pub(crate) fn copy_tree(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();

@@ -11,6 +11,8 @@ pub(crate) struct FakeServer {
     heard: Arc<Mutex<Vec<String>>>,
     /// Connections that stay open as long as the server.
     open: Arc<Mutex<Vec<TcpStream>>>,
+    /// How many bytes of answers may still be passed on.
+    left: Arc<AtomicUsize>,
 }
 
 impl FakeServer {
@@ -29,8 +31,9 @@ impl FakeServer {
 
     /// Passes everything on to another port, but only so many bytes of all its answers together; then it hangs up, or stalls.
     pub(crate) fn cutting(upstream: u16, after: usize, stall: bool) -> Self {
-        let left = Arc::new(AtomicUsize::new(after));
         let (listener, server) = Self::bind();
+        server.left.store(after, Ordering::SeqCst);
+        let left = Arc::clone(&server.left);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let left = Arc::clone(&left);
@@ -43,6 +46,11 @@ impl FakeServer {
     /// Its port.
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How many more bytes of answers it would pass on.
+    pub(crate) fn left(&self) -> usize {
+        self.left.load(Ordering::SeqCst)
     }
 
     /// The beginnings of everything that was sent to it.
@@ -59,6 +67,7 @@ impl FakeServer {
                 port,
                 heard: Arc::default(),
                 open: Arc::default(),
+                left: Arc::default(),
             },
         )
     }

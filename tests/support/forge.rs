@@ -156,11 +156,11 @@ impl Answer {
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let mut text = format!("HTTP/1.1 {}\r\n", self.status);
-        for header in &self.headers {
-            text += &format!("{header}\r\n");
-        }
-        let mut bytes = (text + "Connection: close\r\n\r\n").into_bytes();
+        let status = format!("HTTP/1.1 {}", self.status);
+        let mut head = vec![status.as_str()];
+        head.extend(self.headers.iter().map(String::as_str));
+        head.push("Connection: close\r\n\r\n");
+        let mut bytes = head.join("\r\n").into_bytes();
         bytes.extend_from_slice(&self.body);
         bytes
     }

@@ -17,7 +17,9 @@ mod rows;
 mod ssh_server;
 
 mod absent;
-mod hostile;
+mod bombs;
+mod content;
+mod elsewhere;
 mod rewritten;
 mod traced;
 mod transports;
