@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hop3_plugin_api::Host;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -68,15 +69,16 @@ fn runtime() -> Result<Runtime, CliError> {
 
 async fn control(
     settings: &Settings,
-    host: Arc<SystemHost>,
+    host: Arc<dyn Host>,
 ) -> Result<(Control, mpsc::Sender<Message>), CliError> {
-    let machine = settings.machine(host.clone()).await?;
+    let machine = settings.machine(Arc::clone(&host)).await?;
     let store = settings.store(host)?;
     Ok(Control::new(settings.parts(machine, store)?))
 }
 
 async fn serve(settings: &Settings) -> Result<(), CliError> {
-    let host = settings.system_host();
+    let system = settings.system_host();
+    let host = settings.registry.host(system.clone());
     let _lock = settings.lock(host.as_ref()).await?;
     // Releases lie five levels down; what builds leave in them is not ours.
     crate::host::sweep(&settings.config.data_dir, 4);
@@ -94,7 +96,7 @@ async fn serve(settings: &Settings) -> Result<(), CliError> {
         tracing::info!(%address, "Listening.");
         tokio::spawn(webhook::serve(listener, sender.clone(), secret));
     }
-    tokio::spawn(stop_on_signal(host, sender));
+    tokio::spawn(stop_on_signal(system, sender));
     control.run().await;
     tracing::info!("Stopped; apps keep running.");
     Ok(())
@@ -121,7 +123,7 @@ async fn stop_on_signal(host: Arc<SystemHost>, control: mpsc::Sender<Message>) {
 }
 
 async fn once(settings: &Settings) -> Result<Exit, CliError> {
-    let host = settings.system_host();
+    let host = settings.registry.host(settings.system_host());
     let _lock = settings.lock(host.as_ref()).await?;
     let (control, _sender) = control(settings, Arc::clone(&host)).await?;
     let settled = tokio::time::timeout(Duration::from_hours(6), control.settle()).await;
