@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
-use crate::deployed::{Deployed, first_commit, migrated, one_life, template};
+use crate::proof::deployed::{Deployed, first_commit, migrated, one_life, template};
 use crate::proof::effects::{Sweep, Verdict};
 use crate::proof::{Ground, Life, Moment, all_moments, journal_of};
 
@@ -16,7 +16,7 @@ fn f01_an_agent_killed_at_any_effect_of_the_first_apply_completes_it_when_it_is_
     let moments = all_moments(&journal_of(&template.ground()));
     assert!(moments.len() >= 300, "only {} moments", moments.len());
     let sweep = Sweep {
-        row: "F01",
+        row: |_| "F01",
         what: "SIGKILL at every effect of the first apply",
         sample: 20,
         at_once: AT_ONCE,
@@ -43,7 +43,7 @@ fn f01_an_agent_killed_at_any_effect_of_the_next_apply_completes_it_while_every_
     let moments = all_moments(&journal_of(&counted.ground));
     drop(counted);
     let sweep = Sweep {
-        row: "F01",
+        row: |_| "F01",
         what: "SIGKILL at every effect of the next apply",
         sample: 20,
         at_once: AT_ONCE,

@@ -11,8 +11,11 @@
     reason = "a test plays the forge, the visitor and the person who looks at the files"
 )]
 
-mod deployed;
 mod effects;
+mod lost;
+mod moments;
+mod once;
+mod upgrade;
 
 #[path = "../support/proof/mod.rs"]
 mod proof;

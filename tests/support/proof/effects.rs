@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::ground::Ground;
 use super::life::{Life, Program};
-use super::rows::{is_long, row, sample};
+use super::rows::{row, sample};
 
 /// How often a question that is asked until the answer is good counts: how often it is needed differs from run to run.
 const POLLS: u64 = 2;
@@ -49,16 +49,24 @@ pub(crate) fn journal_of(ground: &Ground) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// Before and after each effect; those that take a while also within.
-pub(crate) fn all_moments(journal: &[String]) -> Vec<Moment> {
+/// Each effect with which of its name it is, from 1; of a question that is repeated until the answer is good only the first few.
+pub(crate) fn named(journal: &[String]) -> Vec<(String, u64)> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut moments = Vec::new();
+    let mut named = Vec::new();
     for effect in journal {
         let count = counts.entry(effect).or_default();
         *count += 1;
-        if effect.starts_with("ask ") && *count > POLLS {
-            continue;
+        if !effect.starts_with("ask ") || *count <= POLLS {
+            named.push((effect.clone(), *count));
         }
+    }
+    named
+}
+
+/// Before and after each effect; those that take a while also within.
+pub(crate) fn all_moments(journal: &[String]) -> Vec<Moment> {
+    let mut moments = Vec::new();
+    for (effect, occurrence) in named(journal) {
         let takes_a_while = ["run ", "spawn ", "export ", "clone ", "ask "]
             .iter()
             .any(|start| effect.starts_with(start));
@@ -66,7 +74,7 @@ pub(crate) fn all_moments(journal: &[String]) -> Vec<Moment> {
         let ways = &ways[..if takes_a_while { 3 } else { 2 }];
         moments.extend(ways.iter().map(|way| Moment {
             way,
-            occurrence: *count,
+            occurrence,
             effect: effect.clone(),
         }));
     }
@@ -82,9 +90,9 @@ pub(crate) enum Verdict {
 }
 
 /// Cases of one kind that are tried one after the other, several at once.
-pub(crate) struct Sweep {
-    /// The row of the table of faults.
-    pub(crate) row: &'static str,
+pub(crate) struct Sweep<C> {
+    /// The row of the table of faults that a case belongs to.
+    pub(crate) row: fn(&C) -> &'static str,
     /// In words.
     pub(crate) what: &'static str,
     /// How many cases the short form takes.
@@ -95,9 +103,17 @@ pub(crate) struct Sweep {
     pub(crate) seed: Option<u64>,
 }
 
-impl Sweep {
+/// How the cases of one row came out.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    tried: usize,
+    missed: usize,
+    failed: usize,
+}
+
+impl<C: Sync + std::fmt::Display> Sweep<C> {
     /// Tries all cases (or a sample of them); each worker has a place of its own. Panics when one went wrong, after all were tried.
-    pub(crate) fn run<C: Sync + std::fmt::Display, P>(
+    pub(crate) fn run<P>(
         &self,
         cases: Vec<C>,
         place: impl Fn() -> P + Sync,
@@ -105,51 +121,48 @@ impl Sweep {
     ) {
         let all = cases.len();
         let cases = sample(cases, self.sample);
-        let (next, missed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let next = AtomicUsize::new(0);
+        let tallies: Mutex<BTreeMap<&str, Tally>> = Mutex::default();
         let failed = Mutex::new(Vec::new());
         let work = || {
             let mut own = None;
             while let Some(case) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
-                let tried = catch_unwind(AssertUnwindSafe(|| {
-                    let own = own.get_or_insert_with(&place);
-                    each(own, case)
-                }));
-                let complaints = match tried {
-                    Ok(Verdict::Struck(complaints)) => complaints,
-                    Ok(Verdict::Missed) => {
-                        missed.fetch_add(1, Ordering::SeqCst);
-                        continue;
+                let verdict = attempt(&mut own, &place, |own| each(own, case));
+                let mut tallies = tallies.lock().unwrap();
+                let tally = tallies.entry((self.row)(case)).or_default();
+                tally.tried += 1;
+                match verdict {
+                    Verdict::Missed => tally.missed += 1,
+                    Verdict::Struck(complaints) if complaints.is_empty() => {}
+                    Verdict::Struck(complaints) => {
+                        tally.failed += 1;
+                        let text = format!("at `{case}`:\n    {}", complaints.join("\n    "));
+                        println!("{text}");
+                        failed.lock().unwrap().push(text);
+                        // What one case left must not be taken for the next one's.
+                        own = None;
                     }
-                    Err(panic) => vec![words_of(&*panic)],
-                };
-                if !complaints.is_empty() {
-                    let text = format!("at `{case}`:\n    {}", complaints.join("\n    "));
-                    println!("{text}");
-                    failed.lock().unwrap().push(text);
-                    // What one case left must not be taken for the next one's.
-                    own = None;
                 }
             }
         };
         std::thread::scope(|scope| {
             (0..self.at_once).for_each(|_| drop(scope.spawn(work)));
         });
-        self.conclude(
-            (all, cases.len(), missed.into_inner()),
-            &failed.into_inner().unwrap(),
-        );
+        self.conclude(all, &tallies.into_inner().unwrap(), &failed.into_inner().unwrap());
     }
 
-    fn conclude(&self, (all, tried, missed): (usize, usize, usize), failed: &[String]) {
-        let converged = tried - missed - failed.len();
-        let mut counts = vec![(tried - missed, "points"), (converged, "converged")];
-        if missed > 0 {
-            counts.push((missed, "not reached"));
+    fn conclude(&self, all: usize, tallies: &BTreeMap<&str, Tally>, failed: &[String]) {
+        for (name, tally) in tallies {
+            let reached = tally.tried - tally.missed;
+            let mut counts = vec![(reached, "points"), (reached - tally.failed, "converged")];
+            if tally.missed > 0 {
+                counts.push((tally.missed, "not reached"));
+            }
+            row(&format!("{name} ({})", self.what), &counts, self.seed);
         }
-        if !is_long() {
-            counts.push((all, "in all"));
-        }
-        row(&format!("{} ({})", self.row, self.what), &counts, self.seed);
+        let tried: usize = tallies.values().map(|tally| tally.tried).sum();
+        let missed: usize = tallies.values().map(|tally| tally.missed).sum();
+        println!("{}: {tried} of {all} cases tried", self.what);
         assert!(
             failed.is_empty(),
             "{} cases of `{}` failed:\n{}",
@@ -159,6 +172,16 @@ impl Sweep {
         );
         assert!(missed * 10 <= tried, "too many effects were not reached");
     }
+}
+
+/// One case; a panic in it is a complaint.
+fn attempt<P>(
+    own: &mut Option<P>,
+    place: impl Fn() -> P,
+    each: impl FnOnce(&mut P) -> Verdict,
+) -> Verdict {
+    let tried = AssertUnwindSafe(|| each(own.get_or_insert_with(place)));
+    catch_unwind(tried).unwrap_or_else(|panic| Verdict::Struck(vec![words_of(&*panic)]))
 }
 
 fn words_of(panic: &(dyn std::any::Any + Send)) -> String {

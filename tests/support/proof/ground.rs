@@ -30,12 +30,16 @@ pub(crate) struct Ground {
 impl Template {
     /// The example config repo with some more files.
     pub(crate) fn of_example(more: &[(&str, &str)]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let repo = GitRepo::empty(directory.path());
         let files = texts(Path::new(EXAMPLE));
         let files = files.iter().map(|(n, t)| (n.as_str(), t.as_str()));
         let files: Vec<_> = files.chain(more.iter().copied()).collect();
-        repo.push(&files, "The first commit");
+        Self::of_files(&files)
+    }
+
+    /// A config repo with these files.
+    pub(crate) fn of_files(files: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        GitRepo::empty(directory.path()).push(files, "The first commit");
         Self { directory }
     }
 

@@ -50,6 +50,14 @@ impl Program {
         Self::at(path)
     }
 
+    /// The same, with the same environment, at another path.
+    pub(crate) fn moved_to(self, path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            ..self
+        }
+    }
+
     /// With a variable in its environment.
     pub(crate) fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), value.into()));
@@ -95,25 +103,38 @@ impl Life {
         Self::start_as(ground, &Program::ordinary())
     }
 
-    /// Effect: starts an agent and waits until it can be asked.
+    /// Effect: starts an agent and waits until it can be asked. A process that another case is starting at this very moment holds every lock of
+    /// this test program until it becomes another one: who finds the data dir locked comes again.
     pub(crate) fn start_as(ground: &Ground, program: &Program) -> Self {
-        let mut life = Self::begin(ground, program);
-        life.until_it_answers().unwrap();
-        life
+        for _ in 0..100 {
+            let mut life = Self::begin(ground, program);
+            match life.until_it_answers() {
+                Ok(()) => return life,
+                Err(why) => assert!(last_words(ground).contains("another agent"), "{why}"),
+            }
+        }
+        panic!("the data dir stays locked: {}", last_words(ground));
     }
 
-    /// Waits until it can be asked, or until it has ended.
+    /// Waits until it answers, or until it has ended. To connect proves nothing: a child of an agent that was just killed may hold its listener
+    /// for another moment.
     pub(crate) fn until_it_answers(&mut self) -> Result<(), String> {
+        self.answer_to(&json!({"request": "status"})).map(drop)
+    }
+
+    /// The answer to a request, as soon as there is one; an error when the agent has ended.
+    fn answer_to(&mut self, request: &Value) -> Result<Value, String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if UnixStream::connect(&self.socket).is_ok() {
-                return Ok(());
+            let answer = self.ask(request);
+            if answer.is_ok() {
+                return answer;
             }
             if let Some(status) = self.child.try_wait().unwrap() {
                 return Err(format!("the agent ended: {status}"));
             }
             if Instant::now() > deadline {
-                return Err("the agent does not listen".to_owned());
+                return answer;
             }
             std::thread::sleep(PAUSE);
         }
@@ -174,11 +195,10 @@ impl Life {
 
     /// Waits for an end that must come by itself, or until it has nothing to do any more: then it lives on.
     pub(crate) fn until_dead_or_settled(&mut self) -> Option<ExitStatus> {
-        if self.until_it_answers().is_ok() && self.settled().is_ok() {
-            return None;
+        match self.answer_to(&json!({"request": "sync", "wait": true})) {
+            Ok(_) => None,
+            Err(_) => Some(self.child.wait().unwrap()),
         }
-        // Whoever broke off is dying.
-        Some(self.child.wait().unwrap())
     }
 
     /// Effect: asks it to end, as a service manager does.
@@ -201,6 +221,13 @@ impl Life {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         kill_process(pid.unwrap(), signal).unwrap();
     }
+}
+
+/// The end of the agent's log.
+pub(crate) fn last_words(ground: &Ground) -> String {
+    let log = std::fs::read_to_string(ground.path("agent.log")).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().rev().take(4).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
 }
 
 impl Drop for Life {

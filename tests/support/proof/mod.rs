@@ -8,6 +8,7 @@
     reason = "each of these tests uses another part of what they share"
 )]
 
+pub(crate) mod deployed;
 pub(crate) mod effects;
 #[path = "../git_repo.rs"]
 mod git_repo;
@@ -19,7 +20,8 @@ mod random;
 mod rows;
 mod visitor;
 
-pub(crate) use effects::{Moment, Sweep, all_moments, journal_of};
+pub(crate) use deployed::{Deployed, one_life};
+pub(crate) use effects::{Moment, Sweep, Verdict, all_moments, journal_of};
 pub(crate) use git_repo::GitRepo;
 pub(crate) use ground::{Ground, Template, texts};
 pub(crate) use life::{Life, Program};

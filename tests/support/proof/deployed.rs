@@ -2,18 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use crate::proof::{
-    Expectation, Ground, Life, Process, Program, Report, Stream, Template, oracle,
-};
+use super::ground::{Ground, Template};
+use super::life::{Life, Program};
+use super::oracle::{self, Expectation, Report};
+use super::process::Process;
+use super::visitor::Stream;
 
 /// The app that no commit touches, and nobody may.
-const BYSTANDER: &str = "bystander";
+pub(crate) const BYSTANDER: &str = "bystander";
 const BYSTANDER_SPEC: &str = "[build]\ntoolchain = \"generic\"\n\n[run]\nstart = \"exec python3 echo.py\"\n\n\
      [env]\nECHO_PREFIX = \"still here\"\n\n[domains]\nlist = [\"bystander.localhost\"]\n";
 
 /// Three apps that a commit can change, and one that none does.
 pub(crate) fn template() -> Template {
-    let echo = include_str!("../../examples/gitops-repo/apps/echo/echo.py");
+    let echo = include_str!("../../../examples/gitops-repo/apps/echo/echo.py");
     Template::of_example(&[
         ("apps/bystander/hop3.toml", BYSTANDER_SPEC),
         ("apps/bystander/echo.py", echo),
@@ -25,12 +27,22 @@ pub(crate) fn first_commit() -> Expectation {
     Expectation::of_example().with(BYSTANDER, ("/", "still here"), &["web.0"])
 }
 
+/// What became of the guestbook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Guestbook {
+    AsCommitted,
+    Removed,
+    /// A person returned it to this edition.
+    Returned(u64),
+}
+
 /// A deployed installation: commits with their numbers, what was written into its database, and who must still be there.
 pub(crate) struct Deployed {
     pub(crate) ground: Ground,
     edition: u64,
     signed: Vec<String>,
     migrated: u32,
+    guestbook: Guestbook,
     untouched: BTreeSet<Process>,
 }
 
@@ -47,6 +59,7 @@ impl Deployed {
             edition: 0,
             signed: Vec::new(),
             migrated: 1,
+            guestbook: Guestbook::AsCommitted,
             untouched,
         }
     }
@@ -55,10 +68,11 @@ impl Deployed {
     pub(crate) fn publish(&mut self) {
         self.edition += 1;
         self.migrated += 1;
+        self.guestbook = Guestbook::AsCommitted;
         let line = format!("before edition {}", self.edition);
         self.ground.visitor("guestbook").sign(&line).unwrap();
         self.signed.push(format!("ada: {line}"));
-        let echo = include_str!("../../examples/gitops-repo/apps/echo/hop3.toml");
+        let echo = include_str!("../../../examples/gitops-repo/apps/echo/hop3.toml");
         let edition = format!("edition-{}", self.edition);
         let page = format!("<!doctype html><title>This page is {edition}</title>");
         self.ground.repo.push(
@@ -74,16 +88,42 @@ impl Deployed {
         );
     }
 
-    /// What the newest commit asks for.
+    /// Effect: a commit without the guestbook.
+    pub(crate) fn remove_guestbook(&mut self) {
+        self.ground.repo.git(&["rm", "-rq", "apps/guestbook"]);
+        self.ground.repo.push(&[], "Without the guestbook");
+        self.guestbook = Guestbook::Removed;
+    }
+
+    /// Effect: a commit with the guestbook as it was before.
+    pub(crate) fn bring_guestbook_back(&mut self) {
+        let former = ["checkout", "-q", "HEAD~1", "--", "apps/guestbook"];
+        self.ground.repo.git(&former);
+        self.ground.repo.push(&[], "With the guestbook again");
+        self.guestbook = Guestbook::AsCommitted;
+        self.migrated += 1;
+    }
+
+    /// A person has returned the guestbook to the edition before.
+    pub(crate) fn note_rollback(&mut self) {
+        self.guestbook = Guestbook::Returned(self.edition - 1);
+    }
+
+    /// What the newest commit and the last person ask for.
     pub(crate) fn expected(&self) -> Expectation {
-        if self.edition == 0 {
-            return first_commit();
-        }
-        let edition = format!("edition-{}", self.edition);
         let mut expected = first_commit();
         for (app, wanted) in &mut expected.apps {
-            if app != BYSTANDER {
-                wanted.contains.clone_from(&edition);
+            if app != BYSTANDER && self.edition > 0 {
+                wanted.contains = format!("edition-{}", self.edition);
+            }
+        }
+        match self.guestbook {
+            Guestbook::AsCommitted => {}
+            Guestbook::Removed => drop(expected.apps.remove("guestbook")),
+            Guestbook::Returned(edition) => {
+                let wanted = expected.apps.get_mut("guestbook").unwrap();
+                wanted.contains = format!("edition-{edition}");
+                wanted.as_asked = false;
             }
         }
         expected
@@ -91,16 +131,14 @@ impl Deployed {
 
     /// Visitors of every app, the untouched one's included.
     pub(crate) fn visitors(&self) -> Vec<(&'static str, Stream)> {
-        let apps = [
-            ("guestbook", "/health"),
-            ("echo", "/"),
-            ("site", "/"),
-            (BYSTANDER, "/"),
-        ];
-        let ask = |(app, path): (&'static str, &'static str)| {
-            (app, self.ground.visitor(app).keep_asking(path))
-        };
-        apps.map(ask).into()
+        self.visitors_of(&["guestbook", "echo", "site", BYSTANDER])
+    }
+
+    /// Visitors of these apps.
+    pub(crate) fn visitors_of(&self, apps: &[&'static str]) -> Vec<(&'static str, Stream)> {
+        let path = |app| if app == "guestbook" { "/health" } else { "/" };
+        let ask = |app: &&'static str| (*app, self.ground.visitor(app).keep_asking(path(app)));
+        apps.iter().map(ask).collect()
     }
 
     /// The lives of agents without faults, and everything that must hold then and must have held meanwhile. `interrupted` says how often a
