@@ -1,6 +1,6 @@
 //! From settings to the things that the loop is made from. Reads the operator's files; starts nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::machine::Machine;
 use crate::registry::{Registry, disabled};
 use crate::repo::{self, Mirror, Reference, RepoUrl, Token, TreePath};
 use crate::schema::Schemas;
-use crate::state::Store;
+use crate::state::{Origin, StateError, Store};
 use crate::webhook::HookSecret;
 
 /// An agent's settings with what is linked.
@@ -161,8 +161,12 @@ impl Settings {
 
     /// The store beside the lock.
     pub fn store(&self, host: Arc<dyn Host>) -> Result<Store, Abort> {
-        let path = self.config.data_dir.join("agent").join("state.db");
-        Store::open(&path, host).map_err(|error| Abort::new(chain(&error)))
+        let data = &self.config.data_dir;
+        let install = std::fs::read_to_string(install_file(data)).map_err(|error| {
+            Abort::new(format!("could not read the installation's id: {error}"))
+        })?;
+        let path = data.join("agent").join("state.db");
+        Store::open(&path, host, &Origin::of(data, &install)).map_err(|error| refused(&error))
     }
 
     /// The webhook's secret, when there is a webhook.
@@ -224,20 +228,65 @@ fn read_secret(path: &Path) -> Result<Secret, Abort> {
     Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
 }
 
-/// The id that everything made here is stamped with. Made once.
+fn refused(error: &StateError) -> Abort {
+    let abort = Abort::new(chain(error));
+    match error.hint() {
+        Some(hint) => abort.hint(hint),
+        None => abort,
+    }
+}
+
+fn install_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("agent").join("install-id")
+}
+
+/// The id that everything made here is stamped with. Made once; where it was lost, the stamps have it.
 async fn install_id(host: &dyn Host, data_dir: &Path) -> Result<String, Abort> {
-    let path = data_dir.join("agent").join("install-id");
+    let path = install_file(data_dir);
     if let Some(bytes) = host.read(&path).await.map_err(|e| Abort::new(chain(&e)))? {
         return String::from_utf8(bytes)
             .map_err(|_| Abort::new(format!("`{}` is damaged", path.display())));
     }
-    let mut bytes = [0; 16];
-    host.random(&mut bytes);
-    let id = hex(&bytes);
+    let id = match stamped_install(data_dir)? {
+        Some(id) => id,
+        None => new_install(host),
+    };
     host.write_atomic(FileWrite::private(path, id.clone()))
         .await
         .map_err(|e| Abort::new(chain(&e)))?;
     Ok(id)
+}
+
+fn new_install(host: &dyn Host) -> String {
+    let mut bytes = [0; 16];
+    host.random(&mut bytes);
+    hex(&bytes)
+}
+
+/// The id in the stamps of releases, if there are any. Where they disagree, nobody can say what is ours.
+fn stamped_install(data_dir: &Path) -> Result<Option<String>, Abort> {
+    #[derive(serde::Deserialize)]
+    struct Stamp {
+        install: String,
+    }
+    let entries = |directory: PathBuf| std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let releases =
+        entries(data_dir.join("apps")).flat_map(|app| entries(app.path().join("releases")));
+    let stamps =
+        releases.filter_map(|release| std::fs::read(release.path().join("release.json")).ok());
+    let mut ids = BTreeSet::new();
+    ids.extend(
+        stamps.filter_map(|bytes| Some(serde_json::from_slice::<Stamp>(&bytes).ok()?.install)),
+    );
+    let id = ids.pop_first();
+    if ids.is_empty() {
+        return Ok(id);
+    }
+    let refusal = Abort::new(format!(
+        "the installation's id in `{}` was lost, and releases carry several",
+        data_dir.display()
+    ));
+    Err(refusal.hint("write the right one into `agent/install-id` there; the stamps `apps/*/releases/*/release.json` have them"))
 }
 
 /// The machine's own name, up to its first dot.

@@ -1,22 +1,27 @@
-//! Which changes of a plan may be carried out now. Pure; holds back, never adds.
+//! What may not be done yet. Pure; holds back, never adds.
 //!
-//! Holds here: apps that wait for others (`after`), and mass removals.
+//! Holds here: apps that wait for others (`after`), mass removals, repairs that are undone again and again, and everything that a full disk or a
+//! state that was begun anew makes too bold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hop3_plugin_api::AppName;
+use hop3_plugin_api::{AppName, Digest};
 
-use crate::plan::{Action, Change, Held, HoldKind, Parts, Plan};
+use crate::desired::Desired;
+use crate::observe::{ObservedApp, Room};
+use crate::plan::{Change, Class, Held, HoldKind, Parts, Plan};
 
 /// What the gate takes into account beside the plan.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// How many apps are deployed here.
-    pub deployed: usize,
-    /// How many of them the config repo no longer speaks of, those under way included.
-    pub removed: usize,
     /// Apps that run their current release.
     pub healthy: BTreeSet<AppName>,
+    /// Repairs that are no longer made, by app and change.
+    pub flapping: BTreeSet<(AppName, Digest)>,
+    /// Why the agent's memory is younger than what it describes, if so.
+    pub doubt: Option<String>,
+    /// What the data dir can take.
+    pub room: Room,
 }
 
 /// The plan with everything held back that may not be done yet.
@@ -33,7 +38,7 @@ pub fn gate(plan: Plan, facts: &Facts) -> Plan {
     } = plan;
     let replaced = changes
         .iter()
-        .filter(|change| replaces(change))
+        .filter(|change| change.replaces())
         .map(|change| change.app.clone())
         .collect();
     let mut parts = Parts {
@@ -44,11 +49,10 @@ pub fn gate(plan: Plan, facts: &Facts) -> Plan {
         ..Parts::default()
     };
     for change in changes {
-        let hold = if is_removal(&change) {
-            mass_removal(&change, facts)
-        } else {
-            waiting(&change, &replaced, facts)
-        };
+        let hold = no_room(&change, &facts.room)
+            .or_else(|| doubtful(&change, facts.doubt.as_deref()))
+            .or_else(|| flapping(&change, &facts.flapping))
+            .or_else(|| waiting(&change, &replaced, facts));
         match hold {
             Some(hold) => parts.held.push(hold),
             None => parts.changes.push(change),
@@ -57,55 +61,120 @@ pub fn gate(plan: Plan, facts: &Facts) -> Plan {
     Plan::assemble(&host, revision, parts)
 }
 
+/// A disk that takes nothing more makes half of everything: it is not begun.
+fn no_room(change: &Change, room: &Room) -> Option<Held> {
+    let hints = room.hint().map(str::to_owned).into_iter().collect();
+    Some(Held {
+        hints,
+        ..hold(&change.app, HoldKind::Host, room.problem()?)
+    })
+}
+
+/// Whoever does not remember what was agreed on makes, moves and leaves no data.
+fn doubtful(change: &Change, doubt: Option<&str>) -> Option<Held> {
+    let doubt = doubt.filter(|_| change.class == Class::Data)?;
+    let message = format!("its data steps wait for a person's word: {doubt}");
+    Some(Held {
+        hints: vec![RESUME.to_owned()],
+        ..hold(&change.app, HoldKind::Policy, message)
+    })
+}
+
+/// Somebody else wants it otherwise: that is reported, not fought.
+fn flapping(change: &Change, flapping: &BTreeSet<(AppName, Digest)>) -> Option<Held> {
+    let repair = (change.app.clone(), change.id.clone());
+    let what = change.repairs().filter(|_| flapping.contains(&repair))?;
+    let message =
+        format!("it was repaired five times within ten minutes and is undone each time: {what}");
+    let hint = format!(
+        "find out who or what undoes it; then `hop3-agent resume {}`, or a commit that changes the app",
+        change.app
+    );
+    Some(Held {
+        hints: vec![hint],
+        ..hold(&change.app, HoldKind::Flapping, message)
+    })
+}
+
 /// A new release waits for the apps that it names. Mending and routing what runs already does not.
 fn waiting(change: &Change, replaced: &BTreeSet<AppName>, facts: &Facts) -> Option<Held> {
     let ready = |other: &AppName| !replaced.contains(other) && facts.healthy.contains(other);
     let waits_for = change
         .after
         .iter()
-        .find(|other| replaces(change) && !ready(other))?;
+        .find(|other| change.replaces() && !ready(other))?;
     let message = format!("it waits for `{waits_for}`, which is not healthy yet");
-    Some(hold(change, HoldKind::Waiting, message, None))
+    Some(hold(&change.app, HoldKind::Waiting, message))
 }
 
-/// A lost directory must not take the host down: more than one app and more than a fifth of all at once is held.
-fn mass_removal(change: &Change, facts: &Facts) -> Option<Held> {
-    let (removed, deployed) = (facts.removed, facts.deployed);
+/// What a person does about holds of the whole host.
+const RESUME: &str =
+    "look whether that is meant; then `hop3-agent resume`, without an app's name, goes on";
+
+/// Apps that are gone from the config repo and stay all the same: a lost directory must not take the host down. More than one app and more than
+/// a fifth of all at once wait for a person's word, and so does the last app of all.
+///
+/// `approved` are the apps of which a person has said that they may go.
+pub fn spared(
+    desired: &Desired,
+    observed: &BTreeMap<AppName, ObservedApp>,
+    (approved, doubt): (&BTreeSet<AppName>, Option<&str>),
+) -> BTreeMap<AppName, Held> {
+    let gone: BTreeSet<&AppName> = observed
+        .keys()
+        .filter(|app| !desired.mentions(app) && !approved.contains(*app))
+        .collect();
+    let is_deployed = |app: &&&AppName| observed[**app].current.is_some();
+    let removed = gone.iter().filter(is_deployed).count();
+    let deployed = observed
+        .values()
+        .filter(|app| app.current.is_some())
+        .count();
+    let Some(why) = too_bold(desired, (removed, deployed), doubt) else {
+        return BTreeMap::new();
+    };
+    let spare = |app: &AppName| Held {
+        hints: vec![RESUME.to_owned()],
+        ..hold(app, HoldKind::Policy, why.clone())
+    };
+    gone.into_iter()
+        .map(|app| (app.clone(), spare(app)))
+        .collect()
+}
+
+/// Why so many removals at once need a person's word, if so.
+fn too_bold(
+    desired: &Desired,
+    (removed, deployed): (usize, usize),
+    doubt: Option<&str>,
+) -> Option<String> {
     let allowed = (deployed / 5).max(1);
-    if removed <= allowed {
-        return None;
+    let is_empty = desired.apps.is_empty() && desired.held.is_empty();
+    if let Some(doubt) = doubt {
+        Some(format!("its removal waits for a person's word: {doubt}"))
+    } else if let Some(vanished) = &desired.vanished {
+        Some(format!(
+            "{vanished}; apps stay until a person says otherwise"
+        ))
+    } else if is_empty && deployed > 0 {
+        Some(format!(
+            "the config repo has no app for this host any more; the {deployed} that are here stay until a person says otherwise"
+        ))
+    } else if removed > allowed {
+        Some(format!(
+            "{removed} of {deployed} apps would be removed at once; at most {allowed} are without a person's word"
+        ))
+    } else {
+        None
     }
-    let message = format!(
-        "{removed} of {deployed} apps would be removed at once; at most {allowed} are without a person's word"
-    );
-    let hint = "if that is meant, bring some back and remove them a few at a time".to_owned();
-    Some(hold(change, HoldKind::Policy, message, Some(hint)))
 }
 
-fn hold(change: &Change, hold: HoldKind, message: String, hint: Option<String>) -> Held {
+fn hold(app: &AppName, hold: HoldKind, message: String) -> Held {
     Held {
-        app: change.app.clone(),
+        app: app.clone(),
         hold,
         message,
-        hints: hint.into_iter().collect(),
+        hints: Vec::new(),
         at: None,
     }
-}
-
-/// Whether another release takes over.
-fn replaces(change: &Change) -> bool {
-    let new = |action: &Action| {
-        matches!(
-            action,
-            Action::Build { .. } | Action::ReuseArtifact { .. } | Action::Deploy { .. }
-        )
-    };
-    change.steps.iter().any(|step| new(&step.action))
-}
-
-fn is_removal(change: &Change) -> bool {
-    change
-        .steps
-        .iter()
-        .any(|step| step.action == Action::Tombstone)
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use hop3_plugin_api::{AppName, Digest, HostError};
 use tokio::time::Instant;
 
-use crate::execute::{Cancel, Canceller, Executor, Job, Outcome, cancellation};
+use crate::contain::contained_async;
+use crate::execute::{Cancel, Canceller, Executor, Failure, Job, Outcome, cancellation};
 use crate::observe::{ObservedApp, Scanner};
 
 /// A change that ended.
@@ -17,10 +18,12 @@ pub struct Finished {
     pub app: AppName,
     /// The change.
     pub change: Digest,
-    /// The target that it led to.
-    pub key: Digest,
+    /// What it tried: [`Job::trial`].
+    pub trial: Digest,
     /// Whether it interrupts service.
     pub downtime: bool,
+    /// Whether it only mends what runs already.
+    pub repair: bool,
     /// What became of it.
     pub outcome: Outcome,
     /// How long it took.
@@ -32,9 +35,8 @@ pub struct Finished {
 /// A change under way.
 #[derive(Debug)]
 struct Busy {
-    key: Digest,
+    trial: Digest,
     canceller: Canceller,
-    cancelled: bool,
 }
 
 /// All lanes.
@@ -53,14 +55,8 @@ impl Lanes {
     ) {
         let app = job.change.app.clone();
         let (canceller, cancel) = cancellation();
-        self.busy.insert(
-            app,
-            Busy {
-                key: job.change.key.clone(),
-                canceller,
-                cancelled: false,
-            },
-        );
+        let trial = job.trial();
+        self.busy.insert(app, Busy { trial, canceller });
         let executor = executor.clone();
         tokio::spawn(async move { done(Box::pin(carry_out(&executor, job, cancel)).await) });
     }
@@ -81,48 +77,56 @@ impl Lanes {
     }
 
     /// Asks for the end of a change that leads to something else than what is wanted now.
-    pub fn supersede(&mut self, app: &AppName, wanted: &Digest) {
-        let Some(busy) = self.busy.get_mut(app) else {
-            return;
-        };
-        if !busy.cancelled && *wanted != busy.key {
-            busy.cancelled = true;
-            busy.canceller.cancel();
+    pub fn supersede(&self, app: &AppName, wanted: &Digest) {
+        if let Some(busy) = self.busy.get(app).filter(|busy| busy.trial != *wanted) {
+            busy.canceller.give_way();
         }
     }
 
-    /// Asks for the end of every change that has not switched yet.
-    pub fn cancel_all(&mut self) {
-        for busy in self.busy.values_mut() {
-            busy.cancelled = true;
-            busy.canceller.cancel();
+    /// Asks for the end of an app's change, if one is under way that has not switched yet.
+    pub fn give_way(&self, app: &AppName) {
+        if let Some(busy) = self.busy.get(app) {
+            busy.canceller.give_way();
+        }
+    }
+
+    /// Asks for the end of every change that has not switched yet, because the agent ends.
+    pub fn leave(&self) {
+        for busy in self.busy.values() {
+            busy.canceller.leave();
         }
     }
 }
 
-/// Carries out a change and looks at what it left, so that the loop itself never waits for either.
+/// Carries out a change and looks at what it left, so that the loop itself never waits for either. Whatever goes wrong with it, it ends.
 async fn carry_out(executor: &Executor, job: Job, cancel: Cancel) -> Finished {
     let started = Instant::now();
-    let (app, change, key) = (
-        job.change.app.clone(),
-        job.change.id.clone(),
-        job.change.key.clone(),
-    );
-    let downtime = job.change.downtime;
-    let outcome = executor.run(job, cancel).await;
+    let (change, app, trial) = (&job.change, job.change.app.clone(), job.trial());
+    let (repair, downtime) = (change.repairs().is_some(), change.downtime);
+    let change = change.id.clone();
+    let outcome = contained_async(executor.run(job, cancel))
+        .await
+        .unwrap_or_else(|words| Outcome::Failed(Failure::of_panic(&app, &words)));
     let took = started.elapsed();
-    let observed = Scanner {
-        machine: &executor.machine,
-    }
-    .one(&app)
-    .await;
     Finished {
+        observed: look(executor, &app).await,
         app,
         change,
-        key,
+        trial,
         downtime,
+        repair,
         outcome,
         took,
-        observed,
     }
+}
+
+async fn look(executor: &Executor, app: &AppName) -> Result<Option<ObservedApp>, HostError> {
+    let machine = &executor.machine;
+    let seen = contained_async(Scanner { machine }.one(app)).await;
+    seen.unwrap_or_else(|words| {
+        Err(HostError::Refused {
+            doing: "look at the app".to_owned(),
+            reason: format!("a mistake in the agent or in a plugin cut it off: {words}"),
+        })
+    })
 }

@@ -49,6 +49,8 @@ pub mod execute;
 
 pub mod health;
 
+mod contain;
+
 pub mod machine;
 
 pub mod host;

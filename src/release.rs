@@ -13,7 +13,7 @@ use hop3_plugin_api::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::spec::{DeploySettings, HealthCheck, ProxySettings};
 
@@ -84,32 +84,45 @@ pub struct Target {
 impl Target {
     /// Digest of what goes into the artifact. The build plan is left out: an upgrade of a toolchain alone rebuilds nothing.
     pub fn build_key(&self) -> Digest {
-        Digest::of(&json!([
+        essence(json!([
             self.source,
             self.choice.builder,
             self.choice.toolchain,
             self.config.build,
-            self.config.docker,
-            self.config.plugin
+            as_written(&self.config.docker),
+            as_written(&self.config.plugin)
         ]))
     }
 
     /// Digest of what a running instance was started with, beside its artifact. Guessed workers are left out for the same reason.
     pub fn run_key(&self) -> Digest {
-        Digest::of(&json!([
+        essence(json!([
             self.choice.deployer,
             self.config.workers,
             self.config.writable,
             self.env,
             self.release_commands,
             self.limits,
-            self.addons
+            self.addons.iter().map(addon_key).collect::<Vec<_>>()
         ]))
     }
 
     /// Identifies a release: equal keys need no new one.
     pub fn key(&self) -> Digest {
         Digest::of(&[self.build_key(), self.run_key()])
+    }
+
+    /// Identifies what a change tries: the release, and everything else that decides whether trying again may come out differently. A commit
+    /// that corrects only a health check is another try.
+    pub fn trial(&self) -> Digest {
+        essence(json!([
+            self.key(),
+            self.choice,
+            self.counts,
+            self.health,
+            self.route,
+            self.deploy
+        ]))
     }
 
     /// The counts of routed workers, or of the others.
@@ -127,6 +140,56 @@ impl Target {
         self.workers.values().any(|worker| worker.routed)
     }
 }
+
+/// What people wrote freely: there a setting that is off may well differ from one that is absent.
+fn as_written<T: Serialize>(value: &T) -> Digest {
+    Digest::of(value)
+}
+
+fn addon_key(addon: &AddonInstance) -> Value {
+    json!([addon.kind, addon.name, as_written(&addon.settings)])
+}
+
+/// A digest of values that stays the same when a later version of this program knows more settings, as long as those are not made use of:
+/// what is absent, empty or off counts as not there. Lists keep all their items.
+fn essence(value: Value) -> Digest {
+    Digest::of(&without_defaults(value))
+}
+
+fn without_defaults(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let used = fields
+                .into_iter()
+                .map(|(key, value)| (key, without_defaults(value)));
+            Value::Object(used.filter(|(_, value)| !is_default(value)).collect())
+        }
+        Value::Array(items) => items.into_iter().map(without_defaults).collect(),
+        other => other,
+    }
+}
+
+fn is_default(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(true) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// How a release came to serve: in whose place, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TakeOver {
+    /// The release that served before.
+    pub from: u32,
+    /// When requests were sent to the new one.
+    pub at: Timestamp,
+}
+
+/// The version of a release's stamp; a later one is not understood.
+pub const STAMP_FORMAT: u32 = 1;
 
 /// The stamp of a release: `releases/<n>/release.json`. Its presence says that the artifact is whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -149,6 +212,9 @@ pub struct Release {
     /// Whether requests ever went to it, or it was ever the current one: only then is it good to return to.
     #[serde(default)]
     pub served: bool,
+    /// How it came to serve, when a commit made it take another release's place: it may not stay up, and then the other one returns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_over: Option<TakeOver>,
     /// What was built.
     pub artifact: BuildArtifact,
     /// What it was made for.
@@ -156,6 +222,16 @@ pub struct Release {
 }
 
 impl Release {
+    /// The same with its keys as this version of the program makes them: what an older one wrote down must not look changed.
+    #[must_use]
+    pub fn rekeyed(self) -> Self {
+        Self {
+            key: self.target.key(),
+            build_key: self.target.build_key(),
+            ..self
+        }
+    }
+
     /// The number of the release whose directory holds the artifact; `None` for an artifact elsewhere.
     pub fn artifact_release(&self) -> Option<u32> {
         match &self.artifact.location {

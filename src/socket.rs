@@ -1,12 +1,13 @@
 //! The control socket: the only way to tell a running agent anything. One JSON line in, one JSON line out; mode 0600, and the peer must be
-//! root or the agent's own user.
+//! root or the agent's own user. Beside it, a socket on which helper processes say of which app there is news, and nothing else.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hop3_plugin_api::AppName;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{UnixDatagram, UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::control::{Message, Reply, Request};
@@ -40,13 +41,17 @@ pub fn path(run_dir: &Path) -> PathBuf {
 
 /// Listens on a socket that nobody listens on any more; the data dir's lock has seen to that.
 pub fn bind(path: &Path) -> std::io::Result<UnixListener> {
-    match rustix::fs::unlink(path) {
-        Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
-    }
+    remove(path)?;
     let listener = UnixListener::bind(path)?;
     rustix::fs::chmod(path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)?;
     Ok(listener)
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    match rustix::fs::unlink(path) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Serves requests until the loop ends.
@@ -104,6 +109,39 @@ async fn ask_loop(line: &str, control: &mpsc::Sender<Message>) -> Reply {
     match (sent, receiver.await) {
         (Ok(()), Ok(reply)) => reply,
         _ => Reply::refused("the agent is stopping", "start it again"),
+    }
+}
+
+/// The longest app name that a nudge may hold, and a byte to see that it is longer.
+const NUDGE_LIMIT: usize = 64;
+
+/// Listens for news of apps.
+pub fn bind_nudges(path: &Path) -> std::io::Result<UnixDatagram> {
+    remove(path)?;
+    let socket = UnixDatagram::bind(path)?;
+    rustix::fs::chmod(path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)?;
+    Ok(socket)
+}
+
+/// Passes names of apps of which there is news on, until the loop ends. What is no name is nobody's news.
+pub async fn serve_nudges(socket: UnixDatagram, control: mpsc::Sender<Message>) {
+    let mut word = [0; NUDGE_LIMIT];
+    loop {
+        let length = match socket.recv(&mut word).await {
+            Ok(length) => length,
+            Err(error) => {
+                tracing::error!(%error, "The socket for news of apps failed.");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+        };
+        let name = std::str::from_utf8(&word[..length]).ok();
+        let app = name.and_then(|name| AppName::parse(name).ok());
+        if let Some(app) = app
+            && control.send(Message::Nudged(app)).await.is_err()
+        {
+            return;
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `run` and `apply`: the commands that have effects.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,13 @@ use super::output::{CliError, Exit, colored, say};
 use super::{Global, inspect, settings};
 use crate::compose::Settings;
 use crate::control::{Control, Message, Reply, Request};
-use crate::host::SystemHost;
+use crate::host::{DataDirLock, SystemHost};
+use crate::observe::Room;
 use crate::registry::Registry;
 use crate::{repo, socket, webhook};
+
+/// Between two looks at a data dir that cannot be written.
+const LOOK_FOR_ROOM: Duration = Duration::from_secs(2);
 
 /// `run`: until a signal.
 pub(super) fn run(global: &Global, registry: &Registry) -> Result<Exit, CliError> {
@@ -79,7 +84,9 @@ async fn control(
 async fn serve(settings: &Settings) -> Result<(), CliError> {
     let system = settings.system_host();
     let host = settings.registry.host(system.clone());
-    let _lock = settings.lock(host.as_ref()).await?;
+    let Some(_lock) = until_writable(settings, host.as_ref()).await? else {
+        return Ok(());
+    };
     // Releases lie five levels down; what builds leave in them is not ours.
     crate::host::sweep(&settings.config.data_dir, 4);
     let secret = settings.hook_secret()?;
@@ -88,6 +95,10 @@ async fn serve(settings: &Settings) -> Result<(), CliError> {
     let listener = socket::bind(&path)
         .map_err(|e| CliError::new(format!("could not listen on `{}`: {e}", path.display())))?;
     tokio::spawn(socket::serve(listener, sender.clone()));
+    let path = settings.dirs().nudges();
+    let nudges = socket::bind_nudges(&path)
+        .map_err(|e| CliError::new(format!("could not listen on `{}`: {e}", path.display())))?;
+    tokio::spawn(socket::serve_nudges(nudges, sender.clone()));
     if let Some(address) = settings.config.listen {
         let listener = webhook::bind(address).await.map_err(|e| {
             CliError::new(format!("could not listen on {address}: {e}"))
@@ -97,9 +108,60 @@ async fn serve(settings: &Settings) -> Result<(), CliError> {
         tokio::spawn(webhook::serve(listener, sender.clone(), secret));
     }
     tokio::spawn(stop_on_signal(system, sender));
-    control.run().await;
+    let ended = control.run().await;
     tracing::info!("Stopped; apps keep running.");
-    Ok(())
+    ended.map_err(|problem| {
+        CliError::new(problem).hint("look at the disk; the next start looks at everything anew")
+    })
+}
+
+/// The data dir's lock, as soon as the data dir can be written at all: an agent that ends because it cannot would be started again and again.
+/// `None` when it was told to stop before.
+async fn until_writable(
+    settings: &Settings,
+    host: &dyn Host,
+) -> Result<Option<DataDirLock>, CliError> {
+    let room = || Room::of(&settings.config.data_dir).problem();
+    let Some(problem) = room() else {
+        return Ok(Some(settings.lock(host).await?));
+    };
+    tracing::error!("Waiting to start: {problem}.");
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return Err(CliError::new(problem));
+    };
+    let refusals = tokio::spawn(refuse_all(settings.config.run_dir.clone(), problem));
+    while room().is_some() {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_FOR_ROOM) => {}
+            _ = terminate.recv() => return Ok(None),
+            _ = interrupt.recv() => return Ok(None),
+        }
+    }
+    refusals.abort();
+    Ok(Some(settings.lock(host).await?))
+}
+
+/// Answers whoever asks an agent that cannot start yet.
+async fn refuse_all(run_dir: PathBuf, problem: String) {
+    let Ok(listener) = socket::bind(&socket::path(&run_dir)) else {
+        return;
+    };
+    let (sender, mut inbox) = mpsc::channel(16);
+    let serving = socket::serve(listener, sender);
+    let refusing = async {
+        while let Some(message) = inbox.recv().await {
+            if let Message::Asked(_, reply) = message {
+                let message = format!("the agent waits to start: {problem}");
+                let hint = "it starts by itself when that is over; apps run without it";
+                // Who hung up needs no answer.
+                drop(reply.send(Reply::refused(message, hint)));
+            }
+        }
+    };
+    tokio::join!(serving, refusing);
 }
 
 async fn stop_on_signal(host: Arc<SystemHost>, control: mpsc::Sender<Message>) {

@@ -1,4 +1,4 @@
-//! Commands that ask a running agent: `status`, `why`, `history`, `rollback`, `resume`, `sync`.
+//! Commands that ask a running agent how things are: `status`, `why`, `history`, `sync`.
 
 use hop3_plugin_api::AppName;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::plan::{Change, HoldKind, Plan};
 use crate::registry::Registry;
 use crate::report::{AppState, AppStatus, Status};
 use crate::socket;
-use crate::state::{Event, EventKind};
+use crate::state::{Event, EventKind, date};
 
 /// Asks the agent; a refusal is the command's error.
 pub(super) fn ask(
@@ -61,6 +61,7 @@ pub(super) fn show_status(value: &Value, always_success: bool) -> Result<Exit, C
         }
     }
     let problems = status.everything_held.iter().chain(&status.state_problem);
+    let problems = problems.chain(&status.host_problem);
     for problem in problems.chain(&status.errors) {
         out(&format!("! {}\n", harmless(problem)));
     }
@@ -105,11 +106,14 @@ fn app_text(app: &AppStatus) -> String {
         "  {name:<20} {state:<9}{step} {release:<12} {}",
         app.urls.join(" ")
     )];
-    lines.extend(
-        app.held
-            .iter()
-            .map(|held| format!("      held: {}", harmless(&held.message))),
-    );
+    // A pause has a line of its own, with its end.
+    let held = app.held.iter().filter(|it| it.hold != HoldKind::Paused);
+    lines.extend(held.map(|held| format!("      held: {}", harmless(&held.message))));
+    let paused = app.paused.iter();
+    lines.extend(paused.map(|pause| {
+        let until = date(pause.until);
+        format!("      paused until {until}: {}", harmless(&pause.why))
+    }));
     let failure = app.failure.iter();
     lines.extend(
         failure.map(|failure| format!("      {}: {}", failure.step, harmless(&failure.message))),
@@ -177,6 +181,28 @@ pub(super) fn history(
     Ok(Exit::Success)
 }
 
+/// Events that are no part of following the config repo.
+fn by_itself_or_by_a_person(kind: &EventKind) -> String {
+    match kind {
+        EventKind::Held { message } => format!("held: {message}"),
+        EventKind::Pinned { release, why } => format!("pinned to release {release}: {why}"),
+        EventKind::Resumed => "resumed".to_owned(),
+        EventKind::Paused { until, why } => format!("paused until {}: {why}", date(*until)),
+        EventKind::PauseEnded => "the pause is over".to_owned(),
+        EventKind::Returned { from, to, why } => {
+            format!("went back from release {from} to release {to}: {why}")
+        }
+        EventKind::Flapping { what } => {
+            format!("its repair is undone each time and no longer made: {what}")
+        }
+        EventKind::Interrupted { step } => format!("the agent ended in the middle of {step}"),
+        EventKind::StateRebuilt { reason } => reason.clone(),
+        EventKind::Hampered { reason } => format!("nothing can be changed: {reason}"),
+        EventKind::Unhampered => "changes can be made again".to_owned(),
+        other => unreachable!("{other:?} has words of its own"),
+    }
+}
+
 fn event_text(event: &Event) -> String {
     let app = event.app.as_ref().map_or("", AppName::as_str);
     let what = match &event.kind {
@@ -209,44 +235,9 @@ fn event_text(event: &Event) -> String {
         EventKind::ChangeCancelled { change } => {
             format!("change {} gave way to a newer one", change.short())
         }
-        EventKind::Held { message } => format!("held: {message}"),
-        EventKind::Pinned { release, why } => format!("pinned to release {release}: {why}"),
-        EventKind::Resumed => "resumed".to_owned(),
+        other => by_itself_or_by_a_person(other),
     };
-    format!("  {}  {app:<16} {}\n", clock(event.time.0), harmless(&what))
-}
-
-/// `rollback`.
-pub(super) fn rollback(
-    app: &AppName,
-    to: Option<u32>,
-    global: &Global,
-    registry: &Registry,
-) -> Result<Exit, CliError> {
-    let value = ask(
-        &Request::Rollback {
-            app: app.clone(),
-            to,
-        },
-        global,
-        registry,
-    )?;
-    out(&format!(
-        "`{app}` goes back to release {} and stays there until a commit changes it, or `resume`\n",
-        value["release"]
-    ));
-    Ok(Exit::Success)
-}
-
-/// `resume`.
-pub(super) fn resume(
-    app: &AppName,
-    global: &Global,
-    registry: &Registry,
-) -> Result<Exit, CliError> {
-    ask(&Request::Resume { app: app.clone() }, global, registry)?;
-    out(&format!("`{app}` follows the config repo again\n"));
-    Ok(Exit::Success)
+    format!("  {}  {app:<16} {}\n", date(event.time), harmless(&what))
 }
 
 /// `sync`.
@@ -268,45 +259,4 @@ fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, CliError> {
 
 fn short(revision: &str) -> &str {
     revision.get(..8).unwrap_or(revision)
-}
-
-/// A time of day and date in UTC.
-fn clock(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}Z",
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
-    )
-}
-
-/// The date of a day since 1970-01-01, by the calendar's 400-year cycle of 146 097 days.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let month = if month_index < 10 {
-        month_index + 3
-    } else {
-        month_index - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    (year, month, day_of_year - (153 * month_index + 2) / 5 + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_shown_as_dates_in_utc() {
-        assert_eq!(clock(0), "1970-01-01 00:00:00Z");
-        assert_eq!(clock(951_868_799), "2000-02-29 23:59:59Z");
-        assert_eq!(clock(1_795_359_600), "2026-11-22 15:00:00Z");
-    }
 }

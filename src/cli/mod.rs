@@ -7,6 +7,7 @@ mod init;
 mod inspect;
 mod logs;
 mod output;
+mod person;
 mod plan;
 mod settings;
 mod validate;
@@ -106,10 +107,12 @@ enum Command {
         #[arg(long, value_name = "N")]
         to: Option<u32>,
     },
-    /// Ends a pin, or lets a failed release be tried again at once.
+    /// Does nothing to an app for a while: no change, no repair.
+    Pause(person::PauseArgs),
+    /// Ends a pin or a pause, or lets a failed release be tried again at once; without an app, releases what is held for the whole host.
     Resume {
         /// The app.
-        app: AppName,
+        app: Option<AppName>,
     },
     /// Makes the agent look at the config repo now.
     Sync {
@@ -162,8 +165,9 @@ fn dispatch(command: Command, global: &Global, registry: &Registry) -> Result<Ex
             inspect::history((app, most), json, global, registry)
         }
         Command::Logs(args) => logs::logs(&args, global, registry),
-        Command::Rollback { app, to } => inspect::rollback(&app, to, global, registry),
-        Command::Resume { app } => inspect::resume(&app, global, registry),
+        Command::Rollback { app, to } => person::rollback(&app, to, global, registry),
+        Command::Pause(args) => person::pause(&args, global, registry),
+        Command::Resume { app } => person::resume(app, global, registry),
         Command::Sync { wait } => inspect::sync(wait, global, registry),
         Command::Plugins(command) => documents::plugins(&command, registry),
         Command::Schema(args) => documents::schema(&args, registry),

@@ -9,7 +9,7 @@ use super::output::{CliError, Exit, json, out, say};
 use super::{Global, inspect, settings};
 use crate::control::Request;
 use crate::desired::{DirectoryRepo, Loader, LoaderCache, Recorded};
-use crate::plan::{HoldKind, Parts, Plan, PlanInput, plan as make_plan, render};
+use crate::plan::{HoldKind, Holds, Parts, Plan, PlanInput, plan as make_plan, render};
 use crate::registry::Registry;
 use crate::release::Target;
 
@@ -82,7 +82,11 @@ fn as_if_fresh(directory: &Path, host: &str, registry: &Registry) -> Result<Plan
         &Recorded::default(),
         &mut LoaderCache::default(),
     );
-    if let Some(why) = &desired.everything_held {
+    if let Some(why) = desired
+        .everything_held
+        .as_ref()
+        .or(desired.vanished.as_ref())
+    {
         return Err(CliError::new(why.clone()).hint(hosts_hint(&hosts(directory))));
     }
     Ok(make_plan(&PlanInput {
@@ -91,7 +95,7 @@ fn as_if_fresh(directory: &Path, host: &str, registry: &Registry) -> Result<Plan
         desired: &desired,
         observed: &BTreeMap::new(),
         busy: &BTreeSet::new(),
-        resting: &BTreeMap::new(),
+        holds: &Holds::default(),
         overlaps: &|_: &Target| true,
     }))
 }
@@ -156,6 +160,9 @@ fn exit_code(plan: &Plan) -> Exit {
         Exit::Changes
     } else if held(&[
         HoldKind::Policy,
+        HoldKind::Paused,
+        HoldKind::Flapping,
+        HoldKind::Host,
         HoldKind::Quarantined,
         HoldKind::Unknown,
         HoldKind::Waiting,

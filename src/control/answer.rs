@@ -2,19 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hop3_plugin_api::{AppName, HostName};
+use hop3_plugin_api::AppName;
 use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::{Control, Reply, Request};
 use crate::desired::Recorded;
-use crate::execute::{Failure, stamps};
-use crate::observe::{ObservedApp, Pin, StateFiles};
+use crate::execute::Failure;
+use crate::observe::ObservedApp;
 use crate::plan::{Held, HoldKind};
-use crate::release::Release;
 use crate::repo::RepoError;
-use crate::report::{AppState, AppStatus, FORMAT, HoldStatus, RepoStatus, Status};
-use crate::state::EventKind;
+use crate::report::{AppState, AppStatus, FORMAT, HoldStatus, PauseStatus, RepoStatus, Status};
 
 /// What is remembered of the past for choosing plugins and holders of host names.
 pub(super) fn recorded(observed: &BTreeMap<AppName, ObservedApp>) -> Recorded {
@@ -43,9 +41,11 @@ impl Control {
                 Reply::of(&self.parts.executor.store.events(app.as_ref(), most))
             }
             Request::Rollback { app, to } => self.rollback(&app, to).await,
-            Request::Resume { app } => self.resume(&app).await,
+            Request::Pause { app, seconds, why } => self.pause(&app, seconds, &why),
+            Request::Resume { app: Some(app) } => self.resume(&app).await,
+            Request::Resume { app: None } => self.resume_host(),
             Request::Sync { wait } => {
-                self.look();
+                self.look_at_repo();
                 if wait {
                     return self.waiters.push(reply);
                 }
@@ -78,17 +78,26 @@ impl Control {
                 hint: self.repo_problem.as_ref().and_then(RepoError::hint),
             },
             everything_held: self.desired.everything_held.clone(),
-            state_problem: self
-                .look
-                .problem
-                .clone()
-                .or_else(|| self.parts.executor.store.problem()),
+            state_problem: self.state_problem(),
+            host_problem: self.room.problem(),
             errors: self.desired.nameless.clone(),
             apps: names
                 .into_iter()
                 .map(|app| self.app_status(app, &plan.held))
                 .collect(),
         }
+    }
+
+    /// What is wrong with what the agent knows, if anything.
+    fn state_problem(&self) -> Option<String> {
+        let doubt = || {
+            let doubt = self.doubt.as_ref()?;
+            Some(format!(
+                "{doubt}; removals and data steps hold until `hop3-agent resume`"
+            ))
+        };
+        let look = self.look.problem.clone();
+        look.or_else(|| self.store().problem()).or_else(doubt)
     }
 
     fn app_status(&self, app: &AppName, held: &[Held]) -> AppStatus {
@@ -128,6 +137,10 @@ impl Control {
                 .unwrap_or_default(),
             step,
             held: holds,
+            paused: self.pauses.of(app).map(|pause| PauseStatus {
+                until: pause.until,
+                why: pause.why.clone(),
+            }),
             failure: self.attempt_of(app).map(|attempt| attempt.failure.clone()),
         }
     }
@@ -138,7 +151,7 @@ impl Control {
             AppState::Changing
         } else if observed.is_some_and(|observed| observed.unknown().is_some()) {
             AppState::Unknown
-        } else if self.attempt_of(app).is_some() {
+        } else if self.attempt_of(app).is_some() || self.has_returned(app) {
             AppState::Failing
         } else if !holds.is_empty() {
             AppState::Held
@@ -147,6 +160,13 @@ impl Control {
         } else {
             AppState::Down
         }
+    }
+
+    /// Whether the agent went back from the release that is asked for.
+    fn has_returned(&self, app: &AppName) -> bool {
+        let wanted = self.desired.apps.get(app).map(|it| it.target.key());
+        let pin = self.observed.get(app).and_then(|it| it.pin.as_ref());
+        pin.is_some_and(|pin| pin.returned && Some(&pin.against) == wanted.as_ref())
     }
 
     fn urls(&self, observed: &ObservedApp) -> Vec<String> {
@@ -169,7 +189,7 @@ impl Control {
             .collect()
     }
 
-    fn knows(&self, app: &AppName) -> bool {
+    pub(super) fn knows(&self, app: &AppName) -> bool {
         self.desired.mentions(app) || self.observed.contains_key(app)
     }
 
@@ -188,118 +208,10 @@ impl Control {
         }))
     }
 
-    /// Pins the app to an earlier release; the loop goes there like to any other target.
-    async fn rollback(&mut self, app: &AppName, to: Option<u32>) -> Reply {
-        let pin = match self.new_pin(app, to) {
-            Ok(pin) => pin,
-            Err((message, hint)) => return Reply::refused(message, hint),
-        };
-        if let Err(error) = stamps::write(self.host(), self.files(app).pin(), &pin).await {
-            return Reply::refused(
-                format!("the pin could not be written: {error}"),
-                "free space, or look at the data dir's owner",
-            );
-        }
-        let (release, why) = (pin.release, pin.why.clone());
-        self.parts
-            .executor
-            .store
-            .record(Some(app), &EventKind::Pinned { release, why });
-        self.forget_attempts(app, |_| true);
-        self.set_pin(app, Some(pin));
-        self.reconcile();
-        Reply::of(&json!({ "release": release }))
-    }
-
-    /// The pin that a rollback sets, or why there can be none, with a hint.
-    fn new_pin(&self, app: &AppName, to: Option<u32>) -> Result<Pin, (String, String)> {
-        let Some(observed) = self.observed.get(app) else {
-            return Err((
-                format!("there is no app `{app}` here"),
-                "`hop3-agent status` lists all apps".to_owned(),
-            ));
-        };
-        let earlier = |release: &&Release| {
-            release.served
-                && observed
-                    .current
-                    .is_some_and(|current| release.id.number < current)
-        };
-        let good = observed.releases.values().rev().find(earlier);
-        let Some(release) = to.map_or(good, |number| observed.releases.get(&number)) else {
-            let kept: Vec<_> = observed.releases.keys().map(ToString::to_string).collect();
-            return Err((
-                format!("`{app}` has no such release"),
-                format!("releases kept: {}", kept.join(", ")),
-            ));
-        };
-        let Some(desired) = self.desired.apps.get(app) else {
-            let message = format!("`{app}` is held at its last good release already");
-            return Err((message, "`hop3-agent why` says by what".to_owned()));
-        };
-        if let Some((host, holder)) = self.holder_of_another(app, release) {
-            let message = format!(
-                "release {} of `{app}` answered for `{host}`, which belongs to `{holder}` now",
-                release.id.number
-            );
-            return Err((message, "choose another release with `--to`".to_owned()));
-        }
-        let number = release.id.number;
-        Ok(Pin {
-            release: number,
-            against: desired.target.key(),
-            why: format!("rollback to release {number}"),
-        })
-    }
-
-    /// A host name of a release that another app holds by now.
-    fn holder_of_another(&self, app: &AppName, release: &Release) -> Option<(HostName, AppName)> {
-        let holders = recorded(&self.observed).holders;
-        let hosts = release.target.route.iter().flat_map(|route| &route.hosts);
-        let taken = |host: &HostName| {
-            Some((
-                host.clone(),
-                holders.get(host).filter(|holder| *holder != app)?.clone(),
-            ))
-        };
-        hosts.into_iter().find_map(taken)
-    }
-
-    /// Ends a pin and lets a resting target be tried at once.
-    async fn resume(&mut self, app: &AppName) -> Reply {
-        if !self.knows(app) {
-            return no_such_app(app);
-        }
-        let files = self.files(app);
-        if let Err(error) = self.host().remove_beneath(files.app(), &files.pin()).await {
-            return Reply::refused(
-                format!("the pin could not be removed: {error}"),
-                "look at the data dir's owner",
-            );
-        }
-        self.parts
-            .executor
-            .store
-            .record(Some(app), &EventKind::Resumed);
-        self.forget_attempts(app, |_| true);
-        self.set_pin(app, None);
-        self.reconcile();
-        Reply::of(&json!({ "resumed": app }))
-    }
-
-    fn set_pin(&mut self, app: &AppName, pin: Option<Pin>) {
-        if let Some(observed) = self.observed.get_mut(app) {
-            observed.pin = pin;
-        }
-        *self.epochs.entry(app.clone()).or_default() += 1;
-    }
-
     /// Failures that no retry has mended yet.
     pub fn failures(&self) -> Vec<Failure> {
-        self.attempts
-            .values()
-            .map(|attempt| attempt.failure.clone())
-            .collect()
+        let failures = self.attempts.all();
+        failures.map(|attempt| attempt.failure.clone()).collect()
     }
 
     /// Why the config repo could not be read, if so.
@@ -308,17 +220,9 @@ impl Control {
             .as_ref()
             .map(|error| crate::execute::chain(error))
     }
-
-    fn files(&self, app: &AppName) -> StateFiles {
-        StateFiles::new(&self.parts.executor.machine.dirs.data, app)
-    }
-
-    fn host(&self) -> &dyn hop3_plugin_api::Host {
-        self.parts.executor.machine.host.as_ref()
-    }
 }
 
-fn no_such_app(app: &AppName) -> Reply {
+pub(super) fn no_such_app(app: &AppName) -> Reply {
     Reply::refused(
         format!("there is no app `{app}` here"),
         "`hop3-agent status` lists all apps",

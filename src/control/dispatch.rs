@@ -1,18 +1,20 @@
 //! From the plan to the lanes, and from a lane's end back to what is known.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hop3_plugin_api::{AppName, Digest, PlanContext, SourceTree};
+use tokio::time::Instant;
 
-use super::{Control, Message, Reply};
+use super::attempts::Now;
+use super::{Control, Message, Reply, fallback};
 use crate::desired::ConfigTree as _;
 use crate::execute::{Job, Outcome};
-use crate::gate::{Facts, gate};
+use crate::gate::{Facts, gate, spared};
 use crate::lanes::Finished;
 use crate::machine::NoSource;
 use crate::observe::ObservedApp;
-use crate::plan::{Change, Plan, PlanInput, Resting, destination, plan};
+use crate::plan::{Change, Held, HoldKind, Holds, Plan, PlanInput, destination, plan};
 use crate::release::Target;
 use crate::state::{Attempt, EventKind, Moment};
 
@@ -22,20 +24,47 @@ impl Control {
         if !self.look.done_once {
             return;
         }
-        for app in self.lanes.busy() {
-            if let Some(wanted) = self.planned(|input| destination(input, &app)) {
-                self.lanes.supersede(&app, &wanted);
+        self.look_for_room();
+        let busy = self.lanes.busy();
+        let wanted: Vec<_> = self.planned(|input| {
+            let destinations = busy.iter().map(|app| (app, destination(input, app)));
+            destinations.collect()
+        });
+        for (app, wanted) in wanted {
+            if let Some(wanted) = wanted {
+                self.lanes.supersede(app, &wanted);
             }
         }
         let plan = self.plan();
         for app in &plan.unchanged {
             // Whatever failed on the way, the app has arrived.
-            self.forget_attempts(app, |_| true);
+            self.forget_failures(app, |_| true);
         }
         for change in plan.changes {
-            self.dispatch(change);
+            if self.may_repair(&change) {
+                self.dispatch(change);
+            }
         }
-        self.retry_at = self.next_retry();
+        self.set_wake();
+    }
+
+    /// Whether a change is no repair that was made too often of late.
+    fn may_repair(&mut self, change: &Change) -> bool {
+        let (Some(what), Some(target)) = (change.repairs(), self.target_of(change)) else {
+            return true;
+        };
+        let app = &change.app;
+        let store = Arc::clone(&self.parts.executor.store);
+        let repair = (app.clone(), change.id.clone());
+        let now = Instant::now();
+        let flapping = self
+            .repairs
+            .is_too_many(repair, (&target.trial(), now), &store);
+        if flapping {
+            tracing::error!(%app, "Its repair is undone each time and no longer made: {what}.");
+            store.record(Some(app), &EventKind::Flapping { what });
+        }
+        !flapping
     }
 
     /// What would be done now.
@@ -47,14 +76,14 @@ impl Control {
     fn planned<T>(&self, compute: impl FnOnce(&PlanInput<'_>) -> T) -> T {
         let machine = &self.parts.executor.machine;
         let overlaps = |target: &Target| self.overlaps(target);
-        let resting = self.resting();
+        let holds = self.holds();
         compute(&PlanInput {
             host: &self.parts.host,
             data_dir: &machine.dirs.data,
             desired: &self.desired,
             observed: &self.observed,
             busy: &self.lanes.busy(),
-            resting: &resting,
+            holds: &holds,
             overlaps: &overlaps,
         })
     }
@@ -75,37 +104,44 @@ impl Control {
         deployer.is_none_or(|deployer| deployer.overlaps(&cx))
     }
 
-    /// Targets that failed and whose next try is still to come.
-    fn resting(&self) -> BTreeMap<(AppName, Digest), Resting> {
+    /// What people, policy and the past hold.
+    fn holds(&self) -> Holds {
+        let doubt = self.doubt.as_deref();
+        Holds {
+            resting: self.attempts.resting(Instant::now()),
+            paused: self.pauses.words(),
+            spared: spared(&self.desired, &self.observed, (&self.approved, doubt)),
+            crashing: self.crashing(),
+        }
+    }
+
+    /// Apps whose new release does not stay up and cannot give way to the one before.
+    fn crashing(&self) -> BTreeMap<AppName, Held> {
         let now = self.now();
-        let resting = self
-            .attempts
-            .iter()
-            .filter(|(_, attempt)| attempt.rests(now));
-        resting
-            .map(|(target, attempt)| (target.clone(), rest(attempt)))
-            .collect()
+        let hold = |(app, observed): (&AppName, &ObservedApp)| {
+            let crashing = fallback::crashing(observed, now)?;
+            let why_not = crashing.back_to.err()?;
+            let hint =
+                format!("`hop3-agent rollback {app}` goes back all the same, a commit goes on");
+            Some(Held {
+                app: app.clone(),
+                hold: HoldKind::Quarantined,
+                message: format!("{}, and there is no way back: {why_not}", crashing.what),
+                hints: vec![hint],
+                at: None,
+            })
+        };
+        let held = self.observed.iter().filter_map(hold);
+        held.map(|held| (held.app.clone(), held)).collect()
     }
 
     fn facts(&self) -> Facts {
-        let deployed: BTreeSet<&AppName> = self
-            .observed
-            .iter()
-            .filter(|(_, observed)| observed.current.is_some())
-            .map(|(app, _)| app)
-            .collect();
-        let healthy = deployed
-            .iter()
-            .filter(|app| self.is_healthy(app))
-            .map(|app| (*app).clone())
-            .collect();
+        let healthy = self.observed.keys().filter(|app| self.is_healthy(app));
         Facts {
-            removed: deployed
-                .iter()
-                .filter(|app| !self.desired.mentions(app))
-                .count(),
-            deployed: deployed.len(),
-            healthy,
+            healthy: healthy.cloned().collect(),
+            flapping: self.repairs.flapping(),
+            doubt: self.doubt.clone(),
+            room: self.room.clone(),
         }
     }
 
@@ -134,8 +170,9 @@ impl Control {
     fn dispatch(&mut self, change: Change) {
         let app = change.app.clone();
         let job = self.job(change);
+        self.store().advance();
         tracing::info!(%app, change = job.change.id.short(), class = %job.change.class, "The change begins.");
-        self.parts.executor.store.record(
+        self.store().record(
             Some(&app),
             &EventKind::ChangeStarted {
                 change: job.change.id.clone(),
@@ -194,7 +231,7 @@ impl Control {
     }
 
     /// Takes in what became of a change, and plans on.
-    pub(super) fn finished(&mut self, mut finished: Finished) {
+    pub(super) async fn finished(&mut self, mut finished: Finished) {
         let app = finished.app.clone();
         self.lanes.end(&app);
         *self.epochs.entry(app.clone()).or_default() += 1;
@@ -207,10 +244,12 @@ impl Control {
                 self.observed.insert(app, ObservedApp::unreadable(&error));
             }
         }
-        self.forget_superseded_attempts();
+        self.forget_superseded();
+        self.disapprove(|control, app| !control.observed.contains_key(app));
         if matches!(finished.outcome, Outcome::Done) {
             self.record_applied();
         }
+        self.give_up_on_crashing().await;
         self.reconcile();
     }
 
@@ -218,9 +257,10 @@ impl Control {
         let Finished {
             app,
             change,
-            key,
+            trial,
             outcome,
             took,
+            repair,
             ..
         } = finished;
         let (change, milliseconds) = (
@@ -230,7 +270,11 @@ impl Control {
         let kind = match outcome {
             Outcome::Done => {
                 tracing::info!(%app, milliseconds, "The change is done.");
-                self.forget_attempts(app, |attempt| attempt == key);
+                if *repair {
+                    let repair = (app.clone(), change.clone());
+                    self.repairs.note(repair, Instant::now());
+                }
+                self.forget_failures(app, |tried| tried == trial);
                 EventKind::ChangeDone {
                     change,
                     milliseconds,
@@ -244,90 +288,27 @@ impl Control {
                     jitter: self.random(),
                     costs_service: finished.downtime,
                 };
-                let target = (app.clone(), key.clone());
-                let attempt = Attempt::after(
-                    self.attempts.get(&target),
-                    key.clone(),
-                    failure.clone(),
-                    moment,
-                );
-                self.parts.executor.store.set_attempt(app, &attempt);
-                self.attempts.insert(target, attempt);
+                let before = self.attempts.get(app, trial);
+                let attempt = Attempt::after(before, trial.clone(), failure.clone(), moment);
+                let store = Arc::clone(&self.parts.executor.store);
+                let now = Now::at(moment.now);
+                self.attempts.note(app, attempt, (now, &store));
                 EventKind::ChangeFailed {
                     change,
                     failure: failure.clone(),
                 }
             }
         };
-        self.parts.executor.store.record(Some(app), &kind);
-    }
-
-    /// A commit that asks for something else ends the rest of what failed before; that of the current release goes on.
-    pub(super) fn forget_superseded_attempts(&mut self) {
-        let apps: BTreeSet<AppName> = self.attempts.keys().map(|(app, _)| app.clone()).collect();
-        for app in apps {
-            let wanted = self
-                .desired
-                .apps
-                .get(&app)
-                .map(|desired| desired.target.key());
-            let current = self
-                .observed
-                .get(&app)
-                .and_then(|observed| observed.current())
-                .map(|release| release.key.clone());
-            let gone = !self.desired.mentions(&app) && !self.observed.contains_key(&app);
-            if wanted.is_some() || gone {
-                self.forget_attempts(&app, |key| {
-                    Some(key) != wanted.as_ref() && Some(key) != current.as_ref()
-                });
-            }
-        }
-    }
-
-    /// Forgets failed attempts at some targets of an app.
-    pub(super) fn forget_attempts(&mut self, app: &AppName, which: impl Fn(&Digest) -> bool) {
-        let targets: Vec<_> = self
-            .attempts
-            .keys()
-            .filter(|(of, key)| of == app && which(key))
-            .cloned()
-            .collect();
-        for (app, key) in targets {
-            self.parts.executor.store.forget_attempt(&app, &key);
-            self.attempts.remove(&(app, key));
-        }
+        self.store().survived(app);
+        self.store().record(Some(app), &kind);
     }
 
     /// The failure that stands between an app and what the config repo asks for, else any other of it.
     pub(super) fn attempt_of(&self, app: &AppName) -> Option<&Attempt> {
-        let wanted = self
-            .desired
-            .apps
-            .get(app)
-            .map(|desired| (app.clone(), desired.target.key()));
-        let of_app = || {
-            self.attempts
-                .iter()
-                .find(|((of, _), _)| of == app)
-                .map(|(_, attempt)| attempt)
-        };
+        let wanted = self.desired.apps.get(app);
         wanted
-            .and_then(|target| self.attempts.get(&target))
-            .or_else(of_app)
-    }
-
-    /// Remembers in the mirror which commit is fully applied; later tips must descend from it.
-    fn record_applied(&self) {
-        let done = self.lanes.is_idle() && self.attempts.is_empty() && self.desired.held.is_empty();
-        let commit = self
-            .tree
-            .as_ref()
-            .and_then(|tree| tree.commit())
-            .filter(|_| done);
-        if let Some(Err(error)) = commit.map(|commit| self.parts.repo.record_applied(&commit)) {
-            tracing::warn!(%error, "The applied commit could not be recorded.");
-        }
+            .and_then(|desired| self.attempts.get(app, &desired.target.trial()))
+            .or_else(|| self.attempts.of(app).next())
     }
 
     /// Answers those who wait until nothing is under way.
@@ -340,12 +321,5 @@ impl Control {
             // Who no longer waits needs no answer.
             drop(waiter.send(status.clone()));
         }
-    }
-}
-
-fn rest(attempt: &Attempt) -> Resting {
-    Resting {
-        message: attempt.message(),
-        hints: attempt.failure.hints.clone(),
     }
 }

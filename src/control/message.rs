@@ -1,12 +1,12 @@
 //! What the loop is told, and what it answers over the control socket.
 
-use hop3_plugin_api::{AppName, HostError};
+use hop3_plugin_api::AppName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::look::Seen;
 use crate::lanes::Finished;
-use crate::observe::Overview;
 use crate::repo::{CommitId, RepoError};
 
 /// One trigger.
@@ -17,7 +17,9 @@ pub enum Message {
     /// The config repo was looked at: a new commit, or none.
     Looked(Result<Option<CommitId>, RepoError>),
     /// The machine was looked at.
-    Observed(Box<Result<Overview, HostError>>),
+    Observed(Box<Seen>),
+    /// A supervisor says that something about an app changed.
+    Nudged(AppName),
     /// A change ended.
     Finished(Box<Finished>),
     /// A person or program asks.
@@ -58,10 +60,19 @@ pub enum Request {
         /// The release; the one before the current one when absent.
         to: Option<u32>,
     },
-    /// End a pin or a rest.
-    Resume {
+    /// Do nothing to an app for a while.
+    Pause {
         /// The app.
         app: AppName,
+        /// For how long.
+        seconds: u64,
+        /// In which words.
+        why: String,
+    },
+    /// End a pin, a pause or a rest of an app; without an app, what is held for the whole host.
+    Resume {
+        /// The app.
+        app: Option<AppName>,
     },
 }
 

@@ -2,28 +2,38 @@
 //! never waits for a step, a fetch or a person.
 
 mod answer;
+mod attempts;
 mod dispatch;
+mod fallback;
+mod follow;
+mod look;
 mod message;
+mod person;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hop3_plugin_api::{AppName, Digest, HostError, Timestamp};
+use hop3_plugin_api::{AppName, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::desired::{ConfigTree, Desired, Loader, LoaderCache, RevisionTree};
+use crate::desired::{Desired, LoaderCache, RevisionTree};
 use crate::execute::Executor;
 use crate::lanes::Lanes;
-use crate::observe::{ObservedApp, Overview, Scanner};
-use crate::plan::Held;
-use crate::registry::disabled;
-use crate::repo::{CommitId, FetchOutcome, Mirror, RepoError};
+use crate::observe::{ObservedApp, Room};
+use crate::repo::{Mirror, RepoError};
 use crate::schema::Schemas;
-use crate::state::{Attempt, EventKind};
+use crate::state::{EventKind, Repairs, Store};
+
+use attempts::{Attempts, Now, soonest};
+use look::Look;
+use person::Pauses;
 
 pub use message::{Message, Reply, Request};
+
+/// How often a data dir that can take nothing is looked at again.
+const ROOM_AGAIN: Duration = Duration::from_secs(2);
 
 /// What the loop is made from.
 pub struct Parts {
@@ -41,7 +51,7 @@ pub struct Parts {
     pub repo_url: String,
     /// Between two looks at the config repo.
     pub poll: Duration,
-    /// Between two looks at what runs.
+    /// In this time everything that runs is looked at once.
     pub drift: Duration,
 }
 
@@ -52,15 +62,6 @@ enum Fetch {
     UnderWay,
     /// It is, and somebody asked again meanwhile.
     UnderWayOnceMore,
-}
-
-/// Whether the machine is being looked at, and whether it ever was.
-#[derive(Debug, Clone, Default)]
-struct Look {
-    under_way: bool,
-    done_once: bool,
-    /// Why the last look failed, if it did.
-    problem: Option<String>,
 }
 
 /// A person or program that waits until nothing is under way.
@@ -75,14 +76,22 @@ pub struct Control {
     desired: Desired,
     cache: LoaderCache,
     observed: BTreeMap<AppName, ObservedApp>,
-    attempts: BTreeMap<(AppName, Digest), Attempt>,
+    attempts: Attempts,
+    pauses: Pauses,
+    repairs: Repairs,
+    /// Apps of which a person has said that they may be removed with many others.
+    approved: BTreeSet<AppName>,
+    /// Why the store is younger than what it describes.
+    doubt: Option<String>,
+    room: Room,
     lanes: Lanes,
     fetch: Fetch,
     look: Look,
     /// Counts beginnings and ends of changes, by app: what was seen before one of them is no longer true.
     epochs: BTreeMap<AppName, u64>,
     epochs_seen: BTreeMap<AppName, u64>,
-    retry_at: Instant,
+    /// When something is due although nobody asks.
+    wake_at: Instant,
     repo_problem: Option<RepoError>,
     last_contact: Option<Timestamp>,
     waiters: Vec<Waiter>,
@@ -93,8 +102,9 @@ impl Control {
     /// A loop with its inbox.
     pub fn new(parts: Parts) -> (Self, mpsc::Sender<Message>) {
         let (sender, inbox) = mpsc::channel(64);
+        let store = &parts.executor.store;
+        let now = Now::at(parts.executor.machine.host.now());
         let control = Self {
-            parts,
             sender: sender.clone(),
             inbox,
             tree: None,
@@ -104,46 +114,54 @@ impl Control {
             },
             cache: LoaderCache::default(),
             observed: BTreeMap::new(),
-            attempts: BTreeMap::new(),
+            attempts: Attempts::recalled(store, now),
+            pauses: Pauses::recalled(store, now.date),
+            repairs: Repairs::recalled(store),
+            approved: store.approvals().into_iter().collect(),
+            doubt: store.doubt(),
+            room: Room::default(),
             lanes: Lanes::default(),
             fetch: Fetch::Idle,
-            look: Look::default(),
+            look: Look::new(parts.drift),
             epochs: BTreeMap::new(),
             epochs_seen: BTreeMap::new(),
-            retry_at: Instant::now(),
+            wake_at: Instant::now(),
             repo_problem: None,
             last_contact: None,
             waiters: Vec::new(),
             listens: Vec::new(),
+            parts,
         };
         (control, sender)
     }
 
-    /// Runs until told to stop; apps stay as they are.
-    pub async fn run(mut self) {
+    /// Runs until told to stop; apps stay as they are. An error when the disk has shown that it is not to be trusted.
+    pub async fn run(mut self) -> Result<(), String> {
         self.start();
         let mut poll = paced(self.with_jitter(self.parts.poll));
-        let mut drift = paced(self.parts.drift);
-        drift.tick().await;
-        loop {
-            let retry = self.retry_at;
+        while !self.store().is_broken() {
+            let (wake, look) = (self.wake_at, self.look.due());
             tokio::select! {
                 message = self.inbox.recv() => match message {
                     None | Some(Message::Stop) => break,
                     Some(message) => self.take(message).await,
                 },
                 _ = poll.tick() => self.poll(),
-                _ = drift.tick() => self.observe(),
-                () = tokio::time::sleep_until(retry) => self.reconcile(),
+                () = tokio::time::sleep_until(look) => self.probe(),
+                () = tokio::time::sleep_until(wake) => self.wake(),
             }
         }
         self.stop().await;
+        match self.store().problem().filter(|_| self.store().is_broken()) {
+            Some(problem) => Err(problem),
+            None => Ok(()),
+        }
     }
 
     /// Looks once, carries out what is to be done and returns when nothing is under way and nothing more can be done now.
     pub async fn settle(mut self) -> Self {
         self.start();
-        self.look();
+        self.look_at_repo();
         while self.is_under_way() {
             match self.inbox.recv().await {
                 Some(message) => self.take(message).await,
@@ -156,19 +174,17 @@ impl Control {
     /// Looks at what is deployed before anything else: apps are mended without network.
     fn start(&mut self) {
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        self.parts
-            .executor
-            .store
-            .record(None, &EventKind::Started { version });
-        self.observe();
+        self.store().record(None, &EventKind::Started { version });
+        self.observe_all();
     }
 
     async fn take(&mut self, message: Message) {
         match message {
-            Message::Hook => self.look(),
+            Message::Hook => self.look_at_repo(),
             Message::Looked(result) => self.looked(result),
-            Message::Observed(result) => self.observed(*result),
-            Message::Finished(finished) => self.finished(*finished),
+            Message::Observed(seen) => self.observed(*seen).await,
+            Message::Nudged(app) => self.nudged(app),
+            Message::Finished(finished) => self.finished(*finished).await,
             Message::Asked(request, reply) => self.answer(request, reply).await,
             Message::Stop => {}
         }
@@ -177,166 +193,49 @@ impl Control {
 
     /// Whether something goes on that may lead to a change.
     fn is_under_way(&self) -> bool {
-        self.fetch != Fetch::Idle || self.look.under_way || !self.lanes.is_idle()
+        self.fetch != Fetch::Idle || self.look.is_under_way() || !self.lanes.is_idle()
     }
 
-    /// Looks at the config repo, unless that is under way: only somebody with news needs another look after it, and whoever waits for the
-    /// loop to come to rest would wait as long as looks take longer than the pause between them.
-    fn poll(&mut self) {
-        if self.fetch == Fetch::Idle {
-            self.look();
-        }
-    }
-
-    /// Looks at the config repo; if that is under way, once more after it.
-    fn look(&mut self) {
-        if self.fetch != Fetch::Idle {
-            self.fetch = Fetch::UnderWayOnceMore;
-            return;
-        }
-        self.fetch = Fetch::UnderWay;
-        let (repo, sender) = (Arc::clone(&self.parts.repo), self.sender.clone());
-        let known = self.tree.as_ref().and_then(|tree| tree.commit());
-        tokio::spawn(async move {
-            let result = look_at(&repo, known).await;
-            if sender.send(Message::Looked(result)).await.is_err() {
-                tracing::debug!("The loop ended before the config repo answered.");
-            }
-        });
-    }
-
-    fn looked(&mut self, result: Result<Option<CommitId>, RepoError>) {
-        let again = std::mem::replace(&mut self.fetch, Fetch::Idle) == Fetch::UnderWayOnceMore;
-        match result {
-            Ok(commit) => {
-                self.repo_problem = None;
-                self.last_contact = Some(self.now());
-                if let Some(commit) = commit {
-                    self.parts.executor.store.record(
-                        None,
-                        &EventKind::Fetched {
-                            revision: commit.to_string(),
-                        },
-                    );
-                    self.load(&commit);
-                    self.reconcile();
-                }
-            }
-            Err(error) => self.repo_failed(error),
-        }
-        if again {
-            self.look();
-        }
-    }
-
-    fn repo_failed(&mut self, error: RepoError) {
-        let message = crate::execute::chain(&error);
-        tracing::warn!(url = %self.parts.repo_url, error = %message, "The config repo could not be read.");
-        if self.repo_problem().as_ref() != Some(&message) {
-            self.parts.executor.store.record(
-                None,
-                &EventKind::FetchFailed {
-                    message: message.clone(),
-                },
-            );
-        }
-        self.repo_problem = Some(error);
-    }
-
-    /// Reads what a commit says. A commit that cannot be read changes nothing.
-    fn load(&mut self, commit: &CommitId) {
-        let tree = match RevisionTree::open(&self.parts.repo, commit, &self.parts.repo_path) {
-            Ok(tree) => Arc::new(tree),
-            Err(error) => return self.repo_failed(error),
-        };
-        let machine = &self.parts.executor.machine;
-        let off = disabled(&machine.settings);
-        let loader = Loader {
-            registry: &machine.registry,
-            schemas: &self.parts.schemas,
-            host: &self.parts.host,
-            disabled: &off,
-        };
-        let recorded = answer::recorded(&self.observed);
-        let desired = loader.load(tree.as_ref() as &dyn ConfigTree, &recorded, &mut self.cache);
-        let before = std::mem::replace(&mut self.desired, desired).held;
-        self.parts.schemas.rest();
-        self.forget_superseded_attempts();
-        self.tell_holds(&before);
-        self.tree = Some(tree);
-    }
-
-    /// Tells of apps that the commit holds, unless the one before did so in the same words.
-    fn tell_holds(&self, before: &[Held]) {
-        for held in self.desired.held.iter().filter(|it| !before.contains(it)) {
-            tracing::warn!(app = %held.app, "Held: {}", held.message);
-            let message = held.message.clone();
-            self.parts
-                .executor
-                .store
-                .record(Some(&held.app), &EventKind::Held { message });
-        }
-    }
-
-    /// Looks at everything that is deployed, beside the loop: an engine that does not answer holds up nobody.
-    fn observe(&mut self) {
-        if std::mem::replace(&mut self.look.under_way, true) {
-            return;
-        }
-        self.epochs_seen.clone_from(&self.epochs);
-        let (executor, sender, first) = (
-            self.parts.executor.clone(),
-            self.sender.clone(),
-            !self.look.done_once,
-        );
-        tokio::spawn(async move {
-            let overview = look_around(&executor, first).await;
-            if sender
-                .send(Message::Observed(Box::new(overview)))
-                .await
-                .is_err()
-            {
-                tracing::debug!("The loop ended before the machine was looked at.");
-            }
-        });
-    }
-
-    fn observed(&mut self, result: Result<Overview, HostError>) {
-        self.look.under_way = false;
-        match result {
-            Ok(overview) => {
-                self.look.problem = None;
-                self.take_in(overview);
-            }
-            Err(error) => {
-                tracing::error!(%error, "The deployed apps could not be listed.");
-                self.look.problem = Some(crate::execute::chain(&error));
-                return;
-            }
-        }
-        if !std::mem::replace(&mut self.look.done_once, true) {
-            self.attempts = self.parts.executor.store.attempts();
-            if let Some(commit) = self.parts.repo.accepted() {
-                self.load(&commit);
-            }
-        }
+    /// Something has become due by the time alone.
+    fn wake(&mut self) {
+        self.end_pauses();
         self.reconcile();
     }
 
-    /// Takes in what was seen of apps of which no change began or ended since the look.
-    fn take_in(&mut self, overview: Overview) {
-        self.listens = overview.listens;
-        let busy = self.lanes.busy();
-        let (epochs, seen) = (&self.epochs, &self.epochs_seen);
-        let stale = |app: &AppName| busy.contains(app) || epochs.get(app) != seen.get(app);
-        let there = |app: &AppName| overview.apps.contains_key(app);
-        self.observed.retain(|app, _| stale(app) || there(app));
-        self.observed
-            .extend(overview.apps.into_iter().filter(|(app, _)| !stale(app)));
+    /// The next moment at which something becomes due by the time alone.
+    fn set_wake(&mut self) {
+        let now = Instant::now();
+        let room = self.room.problem().map(|_| now + ROOM_AGAIN);
+        let failed = self.attempts.next_due(now);
+        self.wake_at = soonest([failed, self.pauses.next_end(), room]);
+    }
+
+    /// Looks whether the data dir can take changes; says whether that is news. When it can again, what failed because of it is tried at once.
+    fn look_for_room(&mut self) -> bool {
+        let room = Room::of(&self.parts.executor.machine.dirs.data);
+        let (before, now) = (self.room.problem(), room.problem());
+        self.room = room;
+        match now {
+            Some(reason) if before.is_none() => {
+                tracing::error!("Nothing is changed for now: {reason}.");
+                self.store().record(None, &EventKind::Hampered { reason });
+            }
+            None if before.is_some() => {
+                tracing::info!("The data dir can take changes again.");
+                self.store().record(None, &EventKind::Unhampered);
+                self.attempts.end_rests_of_the_host(Instant::now());
+            }
+            _ => return false,
+        }
+        true
     }
 
     fn now(&self) -> Timestamp {
         self.parts.executor.machine.host.now()
+    }
+
+    fn store(&self) -> &Store {
+        &self.parts.executor.store
     }
 
     fn random(&self) -> u64 {
@@ -351,20 +250,9 @@ impl Control {
         interval + interval * thousandths / 1000
     }
 
-    /// When the first target that rests is due. Kept as a moment: however often the loop turns meanwhile, it is not missed.
-    fn next_retry(&self) -> Instant {
-        let now = self.now();
-        let resting = self.attempts.values().filter(|attempt| attempt.rests(now));
-        let next = resting
-            .filter_map(|attempt| attempt.next)
-            .map(|next| next.0 - now.0)
-            .min();
-        Instant::now() + Duration::from_secs(next.unwrap_or(3600)) + Duration::from_millis(100)
-    }
-
     /// Ends what has not switched yet, waits for the rest, and leaves every app running.
     async fn stop(&mut self) {
-        self.lanes.cancel_all();
+        self.lanes.leave();
         while !self.lanes.is_idle() {
             match self.inbox.recv().await {
                 Some(Message::Finished(finished)) => self.lanes.end(&finished.app),
@@ -380,36 +268,4 @@ fn paced(pause: Duration) -> tokio::time::Interval {
     let mut interval = tokio::time::interval(pause);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     interval
-}
-
-/// What is deployed; at the first look also what each proxy was given.
-async fn look_around(executor: &Executor, first: bool) -> Result<Overview, HostError> {
-    let scanner = Scanner {
-        machine: &executor.machine,
-    };
-    let overview = scanner.all().await?;
-    if first
-        && let Err(error) = executor
-            .sites
-            .remember(&executor.machine, overview.apps.keys().cloned())
-            .await
-    {
-        tracing::error!(%error, "The sites of deployed apps could not be read.");
-    }
-    Ok(overview)
-}
-
-/// The tip of the config repo when it is not the known one, fetched.
-async fn look_at(repo: &Mirror, known: Option<CommitId>) -> Result<Option<CommitId>, RepoError> {
-    let tip = repo.tip().await?;
-    if Some(&tip) == known.as_ref() {
-        return Ok(None);
-    }
-    if let FetchOutcome::Rewound { from, to } = repo.fetch(&tip).await? {
-        let [from, to] = [from, to].map(|commit| commit.to_string());
-        return Err(RepoError::NonFastForward { from, to });
-    }
-    Ok(repo
-        .accepted()
-        .filter(|accepted| Some(accepted) != known.as_ref()))
 }

@@ -12,6 +12,7 @@ use hop3_plugin_api::{
 use super::choose::Chooser;
 use super::{ConfigTree, Desired, DesiredApp, Placement, Recorded};
 use crate::config::HostConfig;
+use crate::contain::contained;
 use crate::plan::{Held, HoldKind};
 use crate::registry::{Registry, disabled};
 use crate::release::{Choice, Route, Target};
@@ -111,7 +112,11 @@ impl Loader<'_> {
         (desired, cache): (&mut Desired, &mut LoaderCache),
     ) {
         let dirs = match self.app_dirs(repo, host, cache) {
-            Ok(dirs) => dirs,
+            Ok(Some(dirs)) => dirs,
+            Ok(None) => {
+                desired.vanished = Some("the config repo has no `apps` directory".to_owned());
+                return;
+            }
             Err(why) => {
                 desired.everything_held = Some(why);
                 return;
@@ -137,12 +142,9 @@ impl Loader<'_> {
                 continue;
             };
             let commit = repo.touched(&dir.path);
-            match app(
-                &registry,
-                host,
-                (dir, spec),
-                recorded.choices.get(&spec.name),
-            ) {
+            let choice = recorded.choices.get(&spec.name);
+            let chosen = contained(|| app(&registry, host, (dir, spec), choice));
+            match chosen.unwrap_or_else(|words| Err(Abort::new(cut_off_by(&words)).into())) {
                 Ok(target) => {
                     let app = DesiredApp {
                         target,
@@ -162,9 +164,9 @@ impl Loader<'_> {
         repo: &dyn ConfigTree,
         host: &HostConfig,
         cache: &mut LoaderCache,
-    ) -> Result<Vec<AppDir>, String> {
+    ) -> Result<Option<Vec<AppDir>>, String> {
         let Some(apps) = repo.tree("apps")? else {
-            return Err("the config repo has no `apps` directory".to_owned());
+            return Ok(None);
         };
         let mut dirs = Vec::new();
         let mut parsed = BTreeMap::new();
@@ -176,14 +178,16 @@ impl Loader<'_> {
             let Some(tree) = repo.tree(&path)? else {
                 continue;
             };
-            let Some(loaded) = self.parse(&path, &tree, cache)? else {
+            let parsed_now = contained(|| self.parse(&path, &tree, cache));
+            let loaded = parsed_now.unwrap_or_else(|words| Ok(Some(cut_off(&path, &words))))?;
+            let Some(loaded) = loaded else {
                 continue;
             };
             parsed.insert(path.clone(), (tree.digest(), Arc::clone(&loaded)));
             dirs.push(AppDir { path, tree, loaded });
         }
         cache.parsed = parsed;
-        Ok(dirs)
+        Ok(Some(dirs))
     }
 
     fn parse(
@@ -406,6 +410,28 @@ fn link_among(path: &str, tree: &dyn SourceTree, names: &[&str]) -> Result<Optio
         }));
     }
     Ok(None)
+}
+
+/// What is known of an app that the agent cannot even read: its directory.
+fn cut_off(path: &str, words: &str) -> Arc<Parsed> {
+    let at = Position {
+        file: path.to_owned(),
+        line: 1,
+        column: 1,
+    };
+    let directory = path.rsplit('/').next().unwrap_or(path);
+    Arc::new(Parsed {
+        name: AppName::parse(directory).ok(),
+        app: LoadedApp {
+            spec: None,
+            diagnostics: vec![Diagnostic::error_at(at, cut_off_by(words))],
+            sources: Sources::default(),
+        },
+    })
+}
+
+fn cut_off_by(words: &str) -> String {
+    format!("a mistake in the agent or in a plugin cut off its reading: {words}")
 }
 
 /// The hold of an app whose files are not valid; only the message when not even its name is.

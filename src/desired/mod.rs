@@ -40,8 +40,10 @@ pub struct Desired {
     pub held: Vec<Held>,
     /// Mistakes of directories whose app has no valid name, so that no app can be held for them.
     pub nameless: Vec<String>,
-    /// Why nothing at all may be removed or made, if so: the host file is unreadable or missing, the tree is empty.
+    /// Why nothing at all may be removed or made, if so: the host file is unreadable or missing.
     pub everything_held: Option<String>,
+    /// Where the apps should be and nothing is, if so: that is no reason to remove them all.
+    pub vanished: Option<String>,
     /// Every mistake and note found, for `validate` and for status.
     pub diagnostics: Vec<Diagnostic>,
 }

@@ -3,9 +3,11 @@
 //! Never adds, drops or reorders steps. What a step finds different from what the plan was made on, it reports as a failure, and the loop
 //! plans again. A failure before the switch leaves the old release as it was.
 
+mod cancel;
 mod env;
 mod once;
 mod retain;
+mod route;
 mod run;
 mod sites;
 pub(crate) mod stamps;
@@ -14,16 +16,17 @@ mod steps;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use hop3_plugin_api::{AppName, Fault, PluginError, SourceTree};
+use hop3_plugin_api::{AppName, Digest, Fault, PluginError, SourceTree};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 use crate::machine::Machine;
-use crate::plan::Change;
+use crate::plan::{Change, removal_key};
 use crate::release::Target;
 use crate::state::Store;
 
+pub use cancel::{Cancel, Canceller, cancellation};
 pub use sites::Sites;
 
 /// Everything that all runs share.
@@ -49,36 +52,6 @@ pub struct Job {
     pub source: Result<Arc<dyn SourceTree>, String>,
     /// The commit that asks for it.
     pub revision: Option<String>,
-}
-
-/// Ends a run up to its switch step.
-#[derive(Debug, Clone)]
-pub struct Cancel(watch::Receiver<bool>);
-
-/// The other end of [`Cancel`].
-#[derive(Debug)]
-pub struct Canceller(watch::Sender<bool>);
-
-/// A canceller and what it cancels.
-pub fn cancellation() -> (Canceller, Cancel) {
-    let (sender, receiver) = watch::channel(false);
-    (Canceller(sender), Cancel(receiver))
-}
-
-impl Canceller {
-    /// Asks for the end.
-    pub fn cancel(&self) {
-        self.0.send_replace(true);
-    }
-}
-
-impl Cancel {
-    /// Waits until the end is asked for; for ever when it never is.
-    async fn asked(&mut self) {
-        if self.0.wait_for(|asked| *asked).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }
 
 /// What became of a run.
@@ -113,6 +86,18 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// A change that a mistake in the agent itself cut off. Trying it again as it is leads there again.
+    pub(crate) fn of_panic(app: &AppName, what: &str) -> Self {
+        Self {
+            app: app.clone(),
+            step: "agent".to_owned(),
+            fault: Fault::App,
+            message: format!("a mistake in the agent or in a plugin cut it off: {what}"),
+            hints: vec!["the agent's log has the place; please report it".to_owned()],
+            output: String::new(),
+        }
+    }
+
     fn new(app: &AppName, step: &str, error: &PluginError) -> Self {
         let output = match error {
             PluginError::Command { tail, .. } => tail.trim_end().to_owned(),
@@ -151,6 +136,14 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+impl Job {
+    /// What the change tries: [`Target::trial`], or that of a removal.
+    pub fn trial(&self) -> Digest {
+        let target = self.target.as_ref();
+        target.map_or_else(removal_key, Target::trial)
+    }
 }
 
 impl Executor {

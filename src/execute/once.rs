@@ -1,10 +1,11 @@
 //! Release commands: once per release. `started` is on disk before a command runs and its exit after, so that a crash in between is
-//! known for what it is.
+//! known for what it is. What an earlier agent started is never run beside: it is waited for, or ended.
 
 use std::time::Duration;
 
 use hop3_plugin_api::{
-    Abort, Context, Deployer, Exit, ExitRecord, FileWrite, Launch, OneOff, PluginError, Result,
+    Abort, Context, Deployer, Exit, ExitRecord, FileWrite, Launch, OneOff, PluginError, ProcessId,
+    ReleaseId, Result,
 };
 
 use crate::observe::{OnceCommand, OnceRecord, StateFiles, read_json};
@@ -15,6 +16,11 @@ const DEADLINE: Duration = Duration::from_mins(30);
 
 /// Between two looks at a command that an earlier agent started.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How long a command that gives way may take to end.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+const KILL: i32 = 9;
 
 /// What a release command is run with.
 pub(super) struct Once<'a> {
@@ -59,6 +65,11 @@ impl Once<'_> {
         };
         if last.exit.is_none() {
             last.exit = self.exit_of(index).await?;
+            if last.exit.is_none() {
+                // Nobody watches it any more, but something of it may still run.
+                let release = self.launch.release;
+                self.deployer.end_commands(self.cx, release).await?;
+            }
             if last.exit.is_none() && on_interrupt == OnInterrupt::Hold {
                 return Err(interrupted(&last.command));
             }
@@ -107,6 +118,37 @@ impl Once<'_> {
             .await?;
         Ok(())
     }
+}
+
+/// Effect: ends the release command that was under way when its change gave way to a newer one, and waits until nothing of it runs: the newer
+/// change may run its own.
+pub(super) async fn end(
+    cx: &Context<'_>,
+    deployer: &dyn Deployer,
+    files: &StateFiles,
+    release: &ReleaseId,
+) -> Result<()> {
+    let record: Option<OnceRecord> = read_json(cx.host, &files.once(release.number)).await?;
+    let index = record.map_or(0, |record| record.commands.len().saturating_sub(1));
+    let file = files.once_exit(release.number, index);
+    if let Some(ExitRecord::Running(watcher)) = read_json(cx.host, &file).await? {
+        end_watcher(cx, &watcher).await?;
+    }
+    deployer.end_commands(cx, release).await
+}
+
+/// A watcher of this agent was told to end its command when the change gave way; one of an earlier agent was not.
+async fn end_watcher(cx: &Context<'_>, watcher: &ProcessId) -> Result<()> {
+    let mut waited = Duration::ZERO;
+    while cx.host.is_running(watcher) && waited < PATIENCE {
+        cx.host.sleep(LOOK_AGAIN).await;
+        waited += LOOK_AGAIN;
+    }
+    if cx.host.is_running(watcher) {
+        // The kernel ends its command with it.
+        cx.host.signal(watcher, KILL, false).await?;
+    }
+    Ok(())
 }
 
 fn succeeded(command: &str, exit: Exit) -> Result<()> {

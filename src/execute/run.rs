@@ -9,11 +9,13 @@ use hop3_plugin_api::{
     UserId,
 };
 
-use super::{Cancel, Executor, Failure, Job, Outcome, env, stamps};
+use super::cancel::{Cancel, Patience};
+use super::{Executor, Failure, Job, Outcome, env, once, stamps};
 use crate::machine::{AppSide, NoSource};
 use crate::observe::{Scanner, StateFiles};
-use crate::plan::{Action, ReleaseRef, Step};
+use crate::plan::{ReleaseRef, Step};
 use crate::release::{Release, Target, paths};
+use crate::state::StepEnd;
 
 /// The longest between TERM and KILL.
 const STOP_GRACE: std::time::Duration = std::time::Duration::from_secs(10);
@@ -34,6 +36,8 @@ pub(super) struct Run<'a> {
     pub(super) switched: bool,
     /// The release that was started before the switch, to be ended when the run fails.
     pub(super) started: Option<u32>,
+    /// The release whose release commands are under way.
+    pub(super) commanding: Option<u32>,
 }
 
 /// A release with everything needed to act on it.
@@ -59,6 +63,7 @@ impl<'a> Run<'a> {
             made: None,
             switched: false,
             started: None,
+            commanding: None,
         }
     }
 
@@ -68,7 +73,7 @@ impl<'a> Run<'a> {
             Err(error) => Outcome::Failed(Failure::new(self.app(), "prepare", &error)),
         };
         if outcome != Outcome::Done && !self.switched {
-            self.undo().await;
+            self.undo(cancel.is_leaving()).await;
         }
         outcome
     }
@@ -90,49 +95,48 @@ impl<'a> Run<'a> {
     }
 
     async fn steps(&mut self, cancel: &mut Cancel) -> Outcome {
+        let store = &self.executor.store;
         for step in self.job.change.steps.clone() {
-            self.executor.store.step_started(self.app(), &step);
+            store.step_started(self.app(), &step, &self.job.trial());
             let started = Instant::now();
-            let result = if self.may_cancel(&step) {
-                tokio::select! {
-                    biased;
-                    () = cancel.asked() => return Outcome::Cancelled,
-                    result = self.step(&step) => result,
+            let patience = self.patience(&step);
+            let result = tokio::select! {
+                biased;
+                () = cancel.ends(patience) => {
+                    store.step_ended(self.app(), &step, StepEnd::CutShort);
+                    return Outcome::Cancelled;
                 }
-            } else {
-                self.step(&step).await
+                result = self.step(&step) => result,
             };
             if let Err(error) = result {
                 let failure = Failure::new(self.app(), step.action.name(), &error);
-                self.executor
-                    .store
-                    .step_ended(self.app(), &step, Some(&failure.message));
+                store.step_ended(self.app(), &step, StepEnd::Failed(&failure.message));
                 return Outcome::Failed(failure);
             }
-            self.executor.store.step_ended(self.app(), &step, None);
+            store.step_ended(self.app(), &step, StepEnd::Done);
             let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::debug!(app = %self.app(), step = step.action.name(), milliseconds, "The step is done.");
         }
         Outcome::Done
     }
 
-    /// Up to the switch a newer change takes over, though never in the middle of something that must be done once or as a whole.
-    fn may_cancel(&self, step: &Step) -> bool {
-        let whole = matches!(
-            step.action,
-            Action::ReleaseCommand { .. }
-                | Action::EnsureAddon { .. }
-                | Action::Switch { .. }
-                | Action::Stop { .. }
-                | Action::Unroute { .. }
-                | Action::Tombstone
-        );
-        !self.switched && !whole
+    /// After the switch there is no way back: what is left is done.
+    fn patience(&self, step: &Step) -> Patience {
+        if self.switched {
+            Patience::Endless
+        } else {
+            Patience::with(&step.action)
+        }
     }
 
     /// Effect: ends what this run started beside the old release, and removes what it half built. Failures here are left to the next
-    /// cycle, which finds the leftovers by looking.
-    async fn undo(&mut self) {
+    /// cycle, which finds the leftovers by looking. A release command outlives an agent that ends.
+    async fn undo(&mut self, leaving: bool) {
+        if let Some(number) = self.commanding.filter(|_| !leaving)
+            && let Err(error) = self.end_commands(number).await
+        {
+            tracing::warn!(app = %self.app(), release = number, %error, "The release command could not be ended yet.");
+        }
         let started = self.started.filter(|number| Some(*number) != self.current);
         if let Some(number) = started
             && let Err(error) = self.stop(number).await
@@ -151,6 +155,17 @@ impl<'a> Run<'a> {
                 tracing::warn!(app = %self.app(), release = number, %error, "The unfinished release could not be removed yet.");
             }
         }
+    }
+
+    async fn end_commands(&self, number: u32) -> Result<()> {
+        let Some(release) = self.releases.get(&number) else {
+            return Ok(());
+        };
+        let machine = &self.executor.machine;
+        let deployer = machine.deployer_of(release)?;
+        let app_paths = paths(&machine.dirs.data, &release.id);
+        let cx = machine.bare_context(&release.target, &app_paths);
+        once::end(&cx, deployer.as_ref(), &self.files, &release.id).await
     }
 
     pub(super) async fn stop(&self, number: u32) -> Result<()> {

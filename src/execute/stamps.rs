@@ -8,9 +8,6 @@ use crate::machine::Machine;
 use crate::observe::{StateFiles, read_json};
 use crate::release::Release;
 
-/// The version of a release's stamp.
-pub(crate) const STAMP_FORMAT: u32 = 1;
-
 /// Effect: writes a value as a file that only the agent reads.
 pub(crate) async fn write<T: Serialize + Sync>(
     host: &dyn Host,
@@ -70,5 +67,5 @@ pub(crate) async fn set_current(
         &PathBuf::from("releases").join(release.id.number.to_string()),
     )
     .await?;
-    write(host, files.state().join("current.json"), &release.id.number).await
+    write(host, files.current_number(), &release.id.number).await
 }

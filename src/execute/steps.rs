@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use hop3_plugin_api::{
-    Abort, AddonInstance, BuildArtifact, BuildPlan, Counts, Digest, Endpoint, HostError,
-    PluginName, ReleaseId, Result,
+    Abort, AddonInstance, BuildArtifact, BuildPlan, Counts, Digest, PluginName, ReleaseId, Result,
 };
 
 use tokio::sync::SemaphorePermit;
 
 use super::once::Once;
-use super::run::{Run, Stage};
+use super::run::Run;
 use super::{retain, stamps};
 use crate::health;
 use crate::machine::AppSide;
-use crate::observe::{Pin, RoutedSite};
+use crate::observe::Pin;
 use crate::plan::{Action, ReleaseRef, Step};
-use crate::release::{Release, Route, paths, routed_endpoints, site};
+use crate::release::{Release, STAMP_FORMAT, paths};
 use crate::spec::{HealthCheck, OnInterrupt};
 
 /// How long a build may keep others waiting.
@@ -127,13 +126,14 @@ impl Run<'_> {
         let machine = &self.executor.machine;
         let target = self.target()?.clone();
         let release = Release {
-            format: stamps::STAMP_FORMAT,
+            format: STAMP_FORMAT,
             install: machine.install.clone(),
             key: target.key(),
             build_key: target.build_key(),
             revision: self.job.revision.clone(),
             created: machine.host.now(),
             served: false,
+            took_over: None,
             artifact,
             target,
             id,
@@ -178,6 +178,7 @@ impl Run<'_> {
         on_interrupt: OnInterrupt,
     ) -> Result<()> {
         let stage = self.stage(of).await?;
+        self.commanding = Some(stage.release.id.number);
         let (cx, launch) = (self.context(&stage), stage.launch());
         let once = Once {
             cx: &cx,
@@ -185,7 +186,9 @@ impl Run<'_> {
             launch: &launch,
             files: &self.files,
         };
-        once.run(commands, on_interrupt).await
+        once.run(commands, on_interrupt).await?;
+        self.commanding = None;
+        Ok(())
     }
 
     async fn deploy(&mut self, of: &ReleaseRef, counts: &Counts) -> Result<()> {
@@ -220,119 +223,6 @@ impl Run<'_> {
         .await
     }
 
-    /// The endpoints of every routed instance. Requests never go to a part of a release, and least of all to none of it, because an
-    /// instance could not be asked at this moment.
-    async fn endpoints(&self, stage: &Stage) -> Result<Vec<Endpoint>> {
-        let cx = self.context(stage);
-        let statuses = stage.deployer.check_status(&cx, &stage.release.id).await?;
-        let endpoints = routed_endpoints(&statuses);
-        let wanted: usize = stage
-            .target
-            .counts_of(true)
-            .values()
-            .map(|count| usize::from(*count))
-            .sum();
-        if endpoints.len() < wanted {
-            let known = endpoints.len();
-            return Err(HostError::Refused {
-                doing: format!("send requests to release {}", stage.release.id.number),
-                reason: format!("only {known} of {wanted} instances are known to run"),
-            }
-            .into());
-        }
-        Ok(endpoints)
-    }
-
-    /// Effect: sends requests to the release and makes it the current one.
-    async fn switch(
-        &mut self,
-        of: &ReleaseRef,
-        routing: Option<(&PluginName, &Route)>,
-    ) -> Result<()> {
-        let stage = self.stage(of).await?;
-        let machine = &self.executor.machine;
-        if let Some((proxy, route)) = routing {
-            let endpoints = self.endpoints(&stage).await?;
-            let site = site(&machine.dirs.data, &stage.release, route, &endpoints);
-            let routed = RoutedSite {
-                proxy: proxy.clone(),
-                site,
-            };
-            // From here on requests may go to the new release, even when the proxy's answer is lost.
-            self.switched = true;
-            if let Some(reason) = self.executor.sites.put(machine, routed.clone()).await? {
-                self.switched = false;
-                let refusal = format!("the proxy `{proxy}` refuses the site: {reason}");
-                return Err(Abort::new(refusal).into());
-            }
-            // Stamped only now: a later agent must never give a proxy the site of a release that did not make it.
-            stamps::write(machine.host.as_ref(), self.files.site(), &routed).await?;
-        } else if let Some(proxy) = self.former_proxy().await? {
-            self.unroute(&proxy).await?;
-        }
-        stamps::set_current(machine.host.as_ref(), &self.files, &stage.release).await?;
-        self.switched = true;
-        self.current = Some(stage.release.id.number);
-        self.end_other_pin(stage.release.id.number).await?;
-        self.restamp(stage).await
-    }
-
-    /// Effect: records that the release has served, and the target's newest counts, route and checks.
-    async fn restamp(&mut self, stage: Stage) -> Result<()> {
-        let Stage {
-            release: former,
-            target,
-            ..
-        } = stage;
-        let mut release = Release {
-            served: true,
-            ..former.clone()
-        };
-        if release.key == target.key() {
-            release.target = target;
-        }
-        if release != former {
-            let path = self.files.stamp(release.id.number);
-            stamps::write(self.executor.machine.host.as_ref(), path, &release).await?;
-            self.releases.insert(release.id.number, release);
-        }
-        Ok(())
-    }
-
-    /// Effect: a pin to another release than the one that serves now is over; it must not come back with a later commit.
-    async fn end_other_pin(&self, serving: u32) -> Result<()> {
-        let host = self.executor.machine.host.as_ref();
-        let pin: Option<Pin> = crate::observe::read_json(host, &self.files.pin()).await?;
-        if pin.is_some_and(|pin| pin.release != serving) {
-            host.remove_beneath(self.files.app(), &self.files.pin())
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn former_proxy(&self) -> Result<Option<PluginName>> {
-        let site: Option<RoutedSite> =
-            crate::observe::read_json(self.executor.machine.host.as_ref(), &self.files.site())
-                .await?;
-        Ok(site.map(|routed| routed.proxy))
-    }
-
-    async fn drain(&mut self, of: &ReleaseRef, deadline: Duration) -> Result<()> {
-        let release = self.release(of)?.id.clone();
-        let machine = &self.executor.machine;
-        let Some(proxy) = self.former_proxy().await? else {
-            return Ok(());
-        };
-        let plugin = machine.registry.proxies.require(proxy.as_str())?;
-        if !plugin
-            .drain(&machine.host_context(), &release, deadline)
-            .await?
-        {
-            tracing::warn!(%release, "Requests were still in flight when the drain timeout ended.");
-        }
-        Ok(())
-    }
-
     async fn scale(&mut self, of: &ReleaseRef, counts: &Counts) -> Result<()> {
         let stage = self.stage(of).await?;
         stage
@@ -340,18 +230,9 @@ impl Run<'_> {
             .scale(&self.context(&stage), &stage.launch(), counts)
             .await?;
         if Some(stage.release.id.number) == self.current {
-            self.restamp(stage).await?;
+            let took_over = stage.release.took_over;
+            self.restamp(stage, took_over).await?;
         }
-        Ok(())
-    }
-
-    async fn unroute(&mut self, proxy: &PluginName) -> Result<()> {
-        let machine = &self.executor.machine;
-        self.executor.sites.take(machine, self.app(), proxy).await?;
-        machine
-            .host
-            .remove_beneath(self.files.app(), &self.files.site())
-            .await?;
         Ok(())
     }
 
@@ -365,8 +246,7 @@ impl Run<'_> {
         }
         // The number of the current release goes last: as long as it is there, an agent that finds no tombstone begins again.
         stamps::write(host, files.tombstone(), &left).await?;
-        let current = files.state().join("current.json");
-        Ok(host.remove_beneath(app, &current).await?)
+        Ok(host.remove_beneath(app, &files.current_number()).await?)
     }
 
     async fn retain(&mut self, keep: u16) -> Result<()> {

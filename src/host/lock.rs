@@ -38,7 +38,11 @@ impl DataDirLock {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(refused(data, &holder(&mut file))),
             Err(error) => return Err(failed(error.into())),
         }
-        note_holder(&mut file).map_err(failed)?;
+        // On a full disk nobody is told who holds it; it is held all the same.
+        match note_holder(&mut file) {
+            Err(error) if error.kind() != io::ErrorKind::StorageFull => return Err(failed(error)),
+            _ => {}
+        }
         Ok(Self { _file: file })
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Never changes anything. What cannot be told is said to be unknown, and nothing is done on that ground.
 
+mod files;
+mod room;
 mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,8 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::release::{Release, routed_endpoints};
 
-pub(crate) use scan::read_json;
-pub use scan::{OnceCommand, OnceRecord, Overview, Scanner, StateFiles, Surroundings};
+pub(crate) use files::read_json;
+pub use files::{OnceCommand, OnceRecord, StateFiles};
+pub use room::Room;
+pub use scan::{Overview, Proxies, Scanner, Scope};
 
 /// One app as it is.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -52,7 +56,7 @@ pub struct RoutedSite {
     pub site: Site,
 }
 
-/// A person's choice of a release: `state/pin.json`. It ends when a commit changes the app, or with `resume`.
+/// The choice of another release than the config repo's: `state/pin.json`. It ends when a commit changes the app, or with `resume`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Pin {
@@ -62,6 +66,9 @@ pub struct Pin {
     pub against: Digest,
     /// In which words.
     pub why: String,
+    /// Whether the agent chose it, because the release that was asked for did not stay up.
+    #[serde(default)]
+    pub returned: bool,
 }
 
 impl ObservedApp {

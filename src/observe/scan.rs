@@ -1,7 +1,7 @@
 //! Reads an app's stamped files and asks its deployer and its proxy.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -11,152 +11,41 @@ use hop3_plugin_api::{
     ProxyStatus, ReleaseId, WorkerName,
 };
 
+use super::files::{StateFiles, read_json, unusable};
 use super::{ObservedApp, Pin, RoutedSite};
 use crate::machine::Machine;
-use crate::release::{Release, app_dir, paths};
+use crate::observe::OnceRecord;
+use crate::release::{Release, STAMP_FORMAT, paths};
 
-/// The stamped files of one app, by name. The only place that knows where they are.
+/// What each proxy answers; `None` where it could not be asked.
+pub type Proxies = BTreeMap<PluginName, Option<ProxyStatus>>;
+
+/// Releases of which deployers say that something is there, by app.
+type Owned = BTreeMap<AppName, BTreeSet<u32>>;
+
+/// What to look at.
 #[derive(Debug, Clone)]
-pub struct StateFiles {
-    app: PathBuf,
-}
-
-impl StateFiles {
-    /// The files of an app.
-    pub fn new(data_dir: &Path, app: &AppName) -> Self {
-        Self {
-            app: app_dir(data_dir, app),
-        }
-    }
-
-    /// `apps/<app>`.
-    pub fn app(&self) -> &Path {
-        &self.app
-    }
-
-    /// All releases.
-    pub fn releases(&self) -> PathBuf {
-        self.app.join("releases")
-    }
-
-    /// One release.
-    pub fn release(&self, number: u32) -> PathBuf {
-        self.releases().join(number.to_string())
-    }
-
-    /// A release's stamp.
-    pub fn stamp(&self, number: u32) -> PathBuf {
-        self.release(number).join("release.json")
-    }
-
-    /// What is known of a release's once steps.
-    pub fn once(&self, number: u32) -> PathBuf {
-        self.release(number).join("once.json")
-    }
-
-    /// Where the exit of a once step goes when the agent dies meanwhile.
-    pub fn once_exit(&self, number: u32, command: usize) -> PathBuf {
-        self.release(number)
-            .join(format!("once-{command}.exit.json"))
-    }
-
-    /// The link to the current release.
-    pub fn current(&self) -> PathBuf {
-        self.app.join("current")
-    }
-
-    /// Stamps that belong to no release.
-    pub fn state(&self) -> PathBuf {
-        self.app.join("state")
-    }
-
-    /// The highest release number that was ever used.
-    pub fn counter(&self) -> PathBuf {
-        self.state().join("last-release.json")
-    }
-
-    /// The site as it was last put in place.
-    pub fn site(&self) -> PathBuf {
-        self.state().join("site.json")
-    }
-
-    /// Addons that were made.
-    pub fn addons(&self) -> PathBuf {
-        self.state().join("addons.json")
-    }
-
-    /// A person's choice of a release.
-    pub fn pin(&self) -> PathBuf {
-        self.state().join("pin.json")
-    }
-
-    /// One generated secret.
-    pub fn secret(&self, key: &str) -> PathBuf {
-        self.state().join("secrets").join(key)
-    }
-
-    /// Says that the app is gone and its data is still here.
-    pub fn tombstone(&self) -> PathBuf {
-        self.state().join("tombstone.json")
-    }
-}
-
-/// What once steps have come to: written before each starts and after each ends.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct OnceRecord {
-    /// Commands in their order; the last one may have started without an exit.
-    pub commands: Vec<OnceCommand>,
-    /// Whether all have succeeded.
-    pub done: bool,
-}
-
-/// One command of a once step.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct OnceCommand {
-    /// The command.
-    pub command: String,
-    /// How it ended; absent while it runs or when that is not known.
-    pub exit: Option<hop3_plugin_api::Exit>,
-}
-
-/// What is the same for all apps at one moment.
-#[derive(Debug, Clone, Default)]
-pub struct Surroundings {
-    /// The answer of each proxy; `None` where it could not be asked.
-    pub proxies: BTreeMap<PluginName, Option<ProxyStatus>>,
-    /// Releases of which a deployer says that something is there.
-    pub owned: BTreeMap<AppName, BTreeSet<u32>>,
+pub enum Scope {
+    /// Everything that is here.
+    All,
+    /// These apps; and, where it is said which ones are known, whatever else is here.
+    Some {
+        /// The apps.
+        apps: BTreeSet<AppName>,
+        /// All that are known.
+        known: Option<BTreeSet<AppName>>,
+    },
 }
 
 /// Everything that was seen in one look.
 #[derive(Debug, Clone, Default)]
 pub struct Overview {
-    /// Apps.
+    /// Which apps were looked for; all of them when absent.
+    pub scope: Option<BTreeSet<AppName>>,
+    /// Apps that are there.
     pub apps: BTreeMap<AppName, ObservedApp>,
     /// Addresses on which proxies listen.
     pub listens: Vec<String>,
-}
-
-impl Surroundings {
-    fn listens(&self) -> Vec<String> {
-        self.proxies
-            .values()
-            .flatten()
-            .flat_map(|status| status.listens.clone())
-            .collect()
-    }
-
-    fn show(&self, app: &AppName, observed: &mut ObservedApp) {
-        observed.proxy_known = self.proxies.values().all(Option::is_some);
-        let mut running = self
-            .proxies
-            .values()
-            .flatten()
-            .filter(|status| status.running);
-        observed.live_site = running.find_map(|status| status.sites.get(app).cloned());
-    }
 }
 
 /// How many apps are looked at at once.
@@ -172,17 +61,11 @@ impl Scanner<'_> {
     /// The apps that have a directory here, tombstones left out.
     pub async fn apps(&self) -> Result<BTreeSet<AppName>, HostError> {
         let mut apps = BTreeSet::new();
-        for entry in self
-            .host()
-            .list(&self.machine.dirs.data.join("apps"))
-            .await?
-        {
-            let Ok(app) = AppName::parse(&entry.name) else {
-                continue;
-            };
-            let files = StateFiles::new(&self.machine.dirs.data, &app);
-            if entry.kind == FileKind::Directory
-                && self.host().read(&files.tombstone()).await?.is_none()
+        let root = self.machine.dirs.data.join("apps");
+        for entry in self.host().list(&root).await? {
+            if let Ok(app) = AppName::parse(&entry.name)
+                && entry.kind == FileKind::Directory
+                && self.is_alive(&app).await?
             {
                 apps.insert(app);
             }
@@ -190,27 +73,46 @@ impl Scanner<'_> {
         Ok(apps)
     }
 
-    /// One app with its surroundings asked anew; `None` when there is no such app here.
-    pub async fn one(&self, app: &AppName) -> Result<Option<ObservedApp>, HostError> {
-        if !self.apps().await?.contains(app) {
-            return Ok(None);
-        }
-        let around = self.surroundings().await;
-        self.app(app, &around).await.map(Some)
+    /// Whether an app is no tombstone.
+    async fn is_alive(&self, app: &AppName) -> Result<bool, HostError> {
+        let tombstone = self.files(app).tombstone();
+        Ok(self.host().read(&tombstone).await?.is_none())
     }
 
-    /// Every app that can be read, with the addresses on which proxies listen.
-    pub async fn all(&self) -> Result<Overview, HostError> {
-        let around = self.surroundings().await;
-        let mut overview = Overview {
-            listens: around.listens(),
-            ..Overview::default()
+    async fn is_there(&self, app: &AppName) -> Result<bool, HostError> {
+        let entries = self.host().list(self.files(app).app()).await?;
+        Ok(!entries.is_empty() && self.is_alive(app).await?)
+    }
+
+    /// One app with its surroundings asked anew; `None` when there is no such app here.
+    pub async fn one(&self, app: &AppName) -> Result<Option<ObservedApp>, HostError> {
+        if !self.is_there(app).await? {
+            return Ok(None);
+        }
+        let proxies = self.proxies().await;
+        self.app(app, &proxies, None).await.map(Some)
+    }
+
+    /// Every app of the scope that can be read, with the addresses on which proxies listen.
+    pub async fn look(&self, scope: Scope) -> Result<Overview, HostError> {
+        let (scope, there, owned) = match scope {
+            Scope::All => (None, self.apps().await?, Some(self.owned().await)),
+            Scope::Some { apps, known } => {
+                let (scope, there) = self.among(apps, known).await?;
+                (Some(scope), there, None)
+            }
         };
-        let around = &around;
-        let looks = self.apps().await?.into_iter().map(|app| async move {
-            let observed = self.app(&app, around).await;
+        let proxies = self.proxies().await;
+        let (proxies, owned) = (&proxies, owned.as_ref());
+        let looks = there.into_iter().map(|app| async move {
+            let observed = self.app(&app, proxies, owned).await;
             (app, observed)
         });
+        let mut overview = Overview {
+            scope,
+            listens: listens(proxies),
+            ..Overview::default()
+        };
         // Several at once: an engine that lets its apps wait does not hold up the look at all others.
         let mut looks = stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE);
         while let Some((app, observed)) = looks.next().await {
@@ -223,15 +125,38 @@ impl Scanner<'_> {
         Ok(overview)
     }
 
-    /// One app as it is.
-    pub async fn app(
+    /// The apps to look for, and those of them that are there.
+    async fn among(
+        &self,
+        mut apps: BTreeSet<AppName>,
+        known: Option<BTreeSet<AppName>>,
+    ) -> Result<(BTreeSet<AppName>, BTreeSet<AppName>), HostError> {
+        if let Some(known) = known {
+            let there = self.apps().await?;
+            apps.extend(there.difference(&known).cloned());
+        }
+        let mut there = BTreeSet::new();
+        for app in &apps {
+            if self.is_there(app).await? {
+                there.insert(app.clone());
+            }
+        }
+        Ok((apps, there))
+    }
+
+    /// One app as it is. Without word of what deployers own, those of its releases are asked.
+    async fn app(
         &self,
         app: &AppName,
-        around: &Surroundings,
+        proxies: &Proxies,
+        owned: Option<&Owned>,
     ) -> Result<ObservedApp, HostError> {
         let mut observed = self.stamps(app).await?;
         let mut numbers: BTreeSet<u32> = observed.current.into_iter().collect();
-        numbers.extend(around.owned.get(app).into_iter().flatten());
+        match owned {
+            Some(owned) => numbers.extend(owned.get(app).into_iter().flatten()),
+            None => numbers.extend(self.owned_by(app, &observed).await),
+        }
         for number in numbers {
             if let Some(release) = observed.releases.get(&number) {
                 observed
@@ -239,13 +164,13 @@ impl Scanner<'_> {
                     .insert(number, self.statuses(release).await);
             }
         }
-        around.show(app, &mut observed);
+        show(proxies, app, &mut observed);
         Ok(observed)
     }
 
     /// What the stamped files of an app say, without asking anything that runs.
     pub async fn stamps(&self, app: &AppName) -> Result<ObservedApp, HostError> {
-        let files = StateFiles::new(&self.machine.dirs.data, app);
+        let files = self.files(app);
         let mut observed = ObservedApp {
             current: self.current(&files).await?,
             addons: self.json(&files.addons()).await?.unwrap_or_default(),
@@ -266,23 +191,47 @@ impl Scanner<'_> {
         Ok(observed)
     }
 
-    /// What is asked once for all apps.
-    pub async fn surroundings(&self) -> Surroundings {
+    /// What each proxy answers.
+    async fn proxies(&self) -> Proxies {
         let cx = self.machine.host_context();
-        let mut around = Surroundings::default();
+        let mut proxies = Proxies::new();
         for proxy in self.machine.registry.proxies.iter() {
-            let Ok(name) = PluginName::parse(proxy.name()) else {
-                continue;
-            };
-            around.proxies.insert(name, proxy.status(&cx).await.ok());
+            if let Ok(name) = PluginName::parse(proxy.name()) {
+                proxies.insert(name, proxy.status(&cx).await.ok());
+            }
         }
+        proxies
+    }
+
+    /// Everything that deployers own.
+    async fn owned(&self) -> Owned {
+        let cx = self.machine.host_context();
+        let mut all = Owned::new();
         for deployer in self.machine.registry.deployers.iter() {
             for owned in deployer.observe(&cx).await.unwrap_or_default() {
-                let releases = around.owned.entry(owned.app).or_default();
+                let releases = all.entry(owned.app).or_default();
                 releases.extend(owned.release.map(|release| release.number));
             }
         }
-        around
+        all
+    }
+
+    /// What the deployers of an app's releases own of it: what nobody deployed here cannot be there.
+    async fn owned_by(&self, app: &AppName, observed: &ObservedApp) -> BTreeSet<u32> {
+        let releases = observed.releases.values();
+        let names: BTreeSet<&PluginName> = releases
+            .map(|release| &release.target.choice.deployer)
+            .collect();
+        let cx = self.machine.host_context();
+        let mut numbers = BTreeSet::new();
+        for name in names {
+            let Some(deployer) = self.machine.registry.deployers.find(name.as_str()) else {
+                continue;
+            };
+            let owned = deployer.observe_app(&cx, app).await.unwrap_or_default();
+            numbers.extend(owned.into_iter().filter_map(|it| Some(it.release?.number)));
+        }
+        numbers
     }
 
     async fn releases(
@@ -294,8 +243,16 @@ impl Scanner<'_> {
             let Ok(number) = entry.name.parse::<u32>() else {
                 continue;
             };
-            match self.json::<Release>(&files.stamp(number)).await? {
-                Some(release) => drop(observed.releases.insert(number, release)),
+            let path = files.stamp(number);
+            match self.json::<Release>(&path).await? {
+                Some(release) if release.format > STAMP_FORMAT => {
+                    let reason = format!(
+                        "it has format {}, and this hop3-agent understands formats up to {STAMP_FORMAT}",
+                        release.format
+                    );
+                    return Err(unusable(&path, reason));
+                }
+                Some(release) => drop(observed.releases.insert(number, release.rekeyed())),
                 None => drop(observed.unfinished.insert(number)),
             }
         }
@@ -304,7 +261,7 @@ impl Scanner<'_> {
 
     /// The number that `current` holds. It is a file of one number rather than a link's target, so that reading it cannot be led astray.
     async fn current(&self, files: &StateFiles) -> Result<Option<u32>, HostError> {
-        self.json(&files.state().join("current.json")).await
+        self.json(&files.current_number()).await
     }
 
     /// The instances of a release. A deployer that cannot say is `Unknown`, never "stopped".
@@ -327,25 +284,24 @@ impl Scanner<'_> {
         read_json(self.host(), path).await
     }
 
+    fn files(&self, app: &AppName) -> StateFiles {
+        StateFiles::new(&self.machine.dirs.data, app)
+    }
+
     fn host(&self) -> &dyn Host {
         self.machine.host.as_ref()
     }
 }
 
-/// A stamped file as a value, `None` when it is missing. A file that cannot be understood is an error: it is neither believed nor ignored.
-pub(crate) async fn read_json<T: DeserializeOwned>(
-    host: &dyn Host,
-    path: &Path,
-) -> Result<Option<T>, HostError> {
-    let Some(bytes) = host.read(path).await? else {
-        return Ok(None);
-    };
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|error| HostError::Refused {
-            doing: format!("go by the stamp `{}`", path.display()),
-            reason: format!("it cannot be read: {error}"),
-        })
+fn listens(proxies: &Proxies) -> Vec<String> {
+    let answers = proxies.values().flatten();
+    answers.flat_map(|status| status.listens.clone()).collect()
+}
+
+fn show(proxies: &Proxies, app: &AppName, observed: &mut ObservedApp) {
+    observed.proxy_known = proxies.values().all(Option::is_some);
+    let mut running = proxies.values().flatten().filter(|status| status.running);
+    observed.live_site = running.find_map(|status| status.sites.get(app).cloned());
 }
 
 fn unknown_instance(release: &ReleaseId, reason: String) -> InstanceStatus {

@@ -44,7 +44,7 @@ pub fn plan_app(input: &AppInput<'_>) -> Option<Change> {
 }
 
 /// What a removal leads to, where other changes have a target's key.
-pub(super) fn removal_key() -> Digest {
+pub(crate) fn removal_key() -> Digest {
     Digest::of("removed")
 }
 
@@ -145,6 +145,9 @@ impl<'a> Steps<'a> {
         let grows = missing.iter().any(|name| routed(target, name));
         if grows {
             self.rescale(release, &missing);
+        } else if !release.served {
+            // Cut off between the switch and the word that it has served.
+            self.switch(existing(release), Reason::LeftOver);
         } else if self.site_differs(release) {
             let reason = self.site_reason(release);
             if self.has_new_endpoints(number) {

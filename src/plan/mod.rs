@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use crate::release::Route;
 use crate::spec::{HealthCheck, OnInterrupt, Position};
 
+pub(crate) use make::removal_key;
 pub use make::{AppInput, plan_app, plan_removal};
 pub use text::render;
-pub use whole::{PlanInput, Resting, destination, plan};
+pub use whole::{Holds, PlanInput, Resting, destination, plan};
 
 /// The version of the plan's JSON.
 pub const FORMAT: u32 = 1;
@@ -69,6 +70,28 @@ pub struct Change {
     pub steps: Vec<Step>,
 }
 
+impl Change {
+    /// What it repairs, when it mends what runs already instead of bringing something new.
+    pub fn repairs(&self) -> Option<String> {
+        match &self.steps.first()?.reason {
+            Reason::NotRunning { instances } => Some(format!("{} stopped", instances.join(", "))),
+            Reason::Drifted { what } => Some(what.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether another release takes over.
+    pub fn replaces(&self) -> bool {
+        let new = |action: &Action| {
+            matches!(
+                action,
+                Action::Build { .. } | Action::ReuseArtifact { .. } | Action::Deploy { .. }
+            )
+        };
+        self.steps.iter().any(|step| new(&step.action))
+    }
+}
+
 /// An app that is not changed, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -103,10 +126,16 @@ pub enum HoldKind {
     Unknown,
     /// A person pinned it to a release.
     Pinned,
+    /// A person paused it for a while.
+    Paused,
     /// Policy asks for a person's word first.
     Policy,
     /// It differs from its release, and its spec asks to report that only.
     Drifted,
+    /// A repair of it was undone again and again.
+    Flapping,
+    /// The host can take no change now: its disk is full or read-only.
+    Host,
     /// A change of it is under way.
     Busy,
 }
@@ -349,6 +378,17 @@ impl Plan {
     /// Whether nothing would be done.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+}
+
+impl Parts {
+    /// Adds another plan's parts.
+    fn add(&mut self, other: Self) {
+        self.changes.extend(other.changes);
+        self.held.extend(other.held);
+        self.unchanged.extend(other.unchanged);
+        self.errors.extend(other.errors);
+        self.notes.extend(other.notes);
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use hop3_plugin_api::{AppName, Digest};
 
 use super::make::{AppInput, plan_app, plan_removal, removal_key};
-use super::{Change, Held, HoldKind, Parts, Plan, Reason, Step};
+use super::{Change, Held, HoldKind, Parts, Plan};
+use crate::contain::contained;
 use crate::desired::{Desired, DesiredApp, Placement};
 use crate::observe::ObservedApp;
 use crate::release::Target;
@@ -18,6 +19,19 @@ pub struct Resting {
     pub message: String,
     /// What to do about it.
     pub hints: Vec<String>,
+}
+
+/// What people, policy and the past hold.
+#[derive(Debug, Clone, Default)]
+pub struct Holds {
+    /// Targets that rest after failures, by app and [`Target::trial`].
+    pub resting: BTreeMap<(AppName, Digest), Resting>,
+    /// Apps that a person paused, and in which words.
+    pub paused: BTreeMap<AppName, String>,
+    /// Apps that are gone from the config repo and stay all the same, and why.
+    pub spared: BTreeMap<AppName, Held>,
+    /// Apps whose new release does not stay up although there is no way back, and why not.
+    pub crashing: BTreeMap<AppName, Held>,
 }
 
 /// Everything that a plan is computed from.
@@ -33,13 +47,13 @@ pub struct PlanInput<'a> {
     pub observed: &'a BTreeMap<AppName, ObservedApp>,
     /// Apps of which a change is under way.
     pub busy: &'a BTreeSet<AppName>,
-    /// Targets that rest after failures.
-    pub resting: &'a BTreeMap<(AppName, Digest), Resting>,
+    /// What is held.
+    pub holds: &'a Holds,
     /// Whether two releases of a target may run side by side.
     pub overlaps: &'a dyn Fn(&Target) -> bool,
 }
 
-/// What must be done on the host.
+/// What must be done on the host. A mistake in the planning of one app holds that app.
 pub fn plan(input: &PlanInput<'_>) -> Plan {
     let mut parts = Parts::default();
     parts.held.extend(input.desired.held.iter().cloned());
@@ -51,67 +65,97 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
         .chain(input.observed.keys())
         .collect();
     for name in names {
-        if input.busy.contains(name) {
-            parts.held.push(held(
+        let planned = contained(|| plan_one(input, name, &parts.held));
+        match planned {
+            Ok(one) => parts.add(one),
+            Err(words) => parts.held.push(held(
                 name,
-                HoldKind::Busy,
-                "a change of this app is under way",
-            ));
-        } else {
-            plan_one(input, name, &mut parts);
+                HoldKind::Unknown,
+                &format!("a mistake in the agent or in a plugin cut off its plan: {words}"),
+            )),
         }
     }
     Plan::assemble(input.host, input.desired.revision.clone(), parts)
 }
 
-/// The key that a change of an app has to lead to now, whether or not one is under way; `None` where that cannot be told and what is under
-/// way goes on.
+/// What a change of an app has to lead to now ([`Target::trial`]), whether or not one is under way; `None` where that cannot be told and what is
+/// under way goes on.
 pub fn destination(input: &PlanInput<'_>, name: &AppName) -> Option<Digest> {
     let absent = ObservedApp::default();
     let observed = input.observed.get(name).unwrap_or(&absent);
     match choose(input, name, observed, &mut Parts::default()) {
-        Stance::Deploy(app) => Some(app.target.key()),
-        Stance::Pinned(target, ..) => Some(target.key()),
-        Stance::Keep if input.desired.apps.contains_key(name) => current_key(observed).cloned(),
+        Stance::Deploy(app) => Some(app.target.trial()),
+        Stance::Pinned(target, ..) => Some(target.trial()),
+        Stance::Keep if input.desired.apps.contains_key(name) => {
+            observed.current().map(|release| release.target.trial())
+        }
         Stance::Keep => None,
         Stance::Remove => Some(removal_key()),
     }
 }
 
-fn plan_one(input: &PlanInput<'_>, name: &AppName, parts: &mut Parts) {
+/// One app's part of the plan. `known` are the holds that the config repo itself asks for.
+fn plan_one(input: &PlanInput<'_>, name: &AppName, known: &[Held]) -> Parts {
+    let mut parts = Parts::default();
     let absent = ObservedApp::default();
     let observed = input.observed.get(name).unwrap_or(&absent);
-    if let Some(reason) = observed.unknown() {
-        parts.held.push(held(
-            name,
-            HoldKind::Unknown,
-            &format!("it cannot be told what runs: {reason}"),
-        ));
-        return;
+    if let Some(hold) = untouched(input, name, observed) {
+        parts.held.push(hold);
+        return parts;
     }
-    match choose(input, name, observed, parts) {
+    parts.held.extend(input.holds.crashing.get(name).cloned());
+    let stance = choose(input, name, observed, &mut parts);
+    let (allowed, trial) = match &stance {
         Stance::Deploy(app) => {
             let change = app_change(input, &app.target, observed, (&app.placement, None));
-            finish(input, name, allowed(change, &app.target), parts);
+            (allowed(change, &app.target), app.target.trial())
         }
         Stance::Pinned(target, placement, why) => {
-            let change = app_change(input, &target, observed, (&placement, Some(&why)));
-            finish(input, name, allowed(change, &target), parts);
+            let change = app_change(input, target, observed, (placement, Some(why)));
+            (allowed(change, target), target.trial())
         }
-        Stance::Keep => keep(input, name, observed, parts),
-        Stance::Remove => finish(
-            input,
-            name,
-            Ok(Some(plan_removal(input.host, name, observed))),
-            parts,
-        ),
+        Stance::Keep => match observed.current().map(|release| &release.target) {
+            Some(target) => {
+                let placement = Placement::default();
+                let change = app_change(input, target, observed, (&placement, None));
+                (allowed(change, target), target.trial())
+            }
+            None => return parts,
+        },
+        Stance::Remove => {
+            let change = plan_removal(input.host, name, observed);
+            (Ok(Some(change)), removal_key())
+        }
+    };
+    let resting = input.holds.resting.get(&(name.clone(), trial));
+    finish(name, (allowed, resting), known, &mut parts);
+    parts
+}
+
+/// Why nothing at all is planned for an app, if so.
+fn untouched(input: &PlanInput<'_>, name: &AppName, observed: &ObservedApp) -> Option<Held> {
+    if input.busy.contains(name) {
+        let message = "a change of this app is under way";
+        return Some(held(name, HoldKind::Busy, message));
     }
+    if let Some(why) = input.holds.paused.get(name) {
+        let message = format!("a person paused it: {why}");
+        let hint = format!("it ends by itself, or with `hop3-agent resume {name}`");
+        return Some(Held {
+            hints: vec![hint],
+            ..held(name, HoldKind::Paused, &message)
+        });
+    }
+    let reason = observed.unknown()?;
+    let message = format!("it cannot be told what runs: {reason}");
+    Some(held(name, HoldKind::Unknown, &message))
 }
 
 /// What is wanted of an app.
 enum Stance<'a> {
     Deploy(&'a DesiredApp),
     Pinned(Box<Target>, Placement, String),
+    /// The last good release stays as it is, and is mended if need be.
     Keep,
     Remove,
 }
@@ -127,18 +171,22 @@ fn choose<'a>(
         return Stance::Keep;
     }
     let Some(app) = input.desired.apps.get(name) else {
-        return if input.desired.mentions(name) {
-            Stance::Keep
-        } else {
-            Stance::Remove
+        if input.desired.mentions(name) {
+            return Stance::Keep;
+        }
+        let Some(spared) = input.holds.spared.get(name) else {
+            return Stance::Remove;
         };
+        parts.held.push(spared.clone());
+        return Stance::Keep;
     };
     let key = app.target.key();
-    if let Some(pinned) = pinned(observed, &key) {
-        parts.held.push(held(name, HoldKind::Pinned, &pinned.2));
-        return Stance::Pinned(pinned.0, app.placement.clone(), pinned.1);
+    if let Some((target, why, hold)) = pinned(name, observed, &key) {
+        parts.held.push(hold);
+        return Stance::Pinned(target, app.placement.clone(), why);
     }
-    let resting = input.resting.get(&(name.clone(), key.clone()));
+    let tried = (name.clone(), app.target.trial());
+    let resting = input.holds.resting.get(&tried);
     match resting.filter(|_| current_key(observed) != Some(&key)) {
         Some(resting) => {
             parts.held.push(at_rest(name, resting));
@@ -159,28 +207,30 @@ fn current_key(observed: &ObservedApp) -> Option<&Digest> {
     observed.current().map(|release| &release.key)
 }
 
-/// The pinned release as a target, as long as the config repo still asks for what it asked for when the pin was set.
-fn pinned(observed: &ObservedApp, wanted: &Digest) -> Option<(Box<Target>, String, String)> {
+/// The pinned release as a target with the words of the pin, as long as the config repo still asks for what it asked for when the pin was set.
+fn pinned(
+    app: &AppName,
+    observed: &ObservedApp,
+    wanted: &Digest,
+) -> Option<(Box<Target>, String, Held)> {
     let pin = observed.pin.as_ref().filter(|pin| pin.against == *wanted)?;
     // What the config repo asks for anyway needs no pin, and may have other counts and routes by now.
     let release = observed
         .releases
         .get(&pin.release)
         .filter(|release| release.key != *wanted)?;
-    let message = format!(
-        "pinned to release {} ({}) until a commit changes the app, or `resume`",
-        pin.release, pin.why
-    );
-    Some((Box::new(release.target.clone()), pin.why.clone(), message))
-}
-
-/// The last good release is kept as it is, and mended if need be.
-fn keep(input: &PlanInput<'_>, name: &AppName, observed: &ObservedApp, parts: &mut Parts) {
-    if let Some(current) = observed.current() {
-        let target = current.target.clone();
-        let change = app_change(input, &target, observed, (&Placement::default(), None));
-        finish(input, name, allowed(change, &target), parts);
-    }
+    let (number, why) = (pin.release, &pin.why);
+    let hold = if pin.returned {
+        let message =
+            format!("back at release {number} until a commit changes the app, or `resume`: {why}");
+        held(app, HoldKind::Quarantined, &message)
+    } else {
+        let message = format!(
+            "pinned to release {number} ({why}) until a commit changes the app, or `resume`"
+        );
+        held(app, HoldKind::Pinned, &message)
+    };
+    Some((Box::new(release.target.clone()), why.clone(), hold))
 }
 
 fn app_change(
@@ -205,14 +255,8 @@ type Allowed = Result<Option<Change>, String>;
 
 /// An app that asks to be left alone when it differs from its release is only reported.
 fn allowed(change: Option<Change>, target: &Target) -> Allowed {
-    let mends = |step: &Step| {
-        matches!(
-            step.reason,
-            Reason::NotRunning { .. } | Reason::Drifted { .. }
-        )
-    };
     match change {
-        Some(change) if !target.deploy.heal && change.steps.first().is_some_and(mends) => {
+        Some(change) if !target.deploy.heal && change.repairs().is_some() => {
             Err("it differs from its release, and its spec asks to report that only: `[deploy] drift = \"report\"`".to_owned())
         }
         change => Ok(change),
@@ -220,16 +264,21 @@ fn allowed(change: Option<Change>, target: &Target) -> Allowed {
 }
 
 /// Adds a change to the plan, unless its target rests or may not be made.
-fn finish(input: &PlanInput<'_>, name: &AppName, change: Allowed, parts: &mut Parts) {
-    let rests = |change: &Change| input.resting.get(&(name.clone(), change.key.clone()));
-    match change {
-        Err(why) => parts.held.push(held(name, HoldKind::Drifted, &why)),
-        Ok(Some(change)) => match rests(&change) {
-            Some(resting) => parts.held.push(at_rest(name, resting)),
-            None => parts.changes.push(change),
-        },
-        Ok(None) if parts.held.iter().any(|held| held.app == *name) => {}
-        Ok(None) => parts.unchanged.push(name.clone()),
+fn finish(
+    name: &AppName,
+    (change, resting): (Allowed, Option<&Resting>),
+    known: &[Held],
+    parts: &mut Parts,
+) {
+    match (change, resting) {
+        (Err(why), _) => parts.held.push(held(name, HoldKind::Drifted, &why)),
+        (Ok(Some(_)), Some(resting)) => parts.held.push(at_rest(name, resting)),
+        (Ok(Some(change)), None) => parts.changes.push(change),
+        (Ok(None), _) => {
+            if !parts.held.iter().chain(known).any(|it| it.app == *name) {
+                parts.unchanged.push(name.clone());
+            }
+        }
     }
 }
 

@@ -31,6 +31,9 @@ pub struct Status {
     /// What is wrong with the agent's own memory, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_problem: Option<String>,
+    /// Why the host can take no change now, if so: its disk is full or read-only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_problem: Option<String>,
     /// Mistakes in the config repo that belong to no app: a directory whose name cannot be an app's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
@@ -78,6 +81,9 @@ pub struct AppStatus {
     /// Why it is held, if so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<HoldStatus>,
+    /// A person's pause, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<PauseStatus>,
     /// The last failure since the last success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -94,6 +100,16 @@ pub struct HoldStatus {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<String>,
+}
+
+/// A person's pause of an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct PauseStatus {
+    /// When it ends by itself.
+    pub until: Timestamp,
+    /// In which words.
+    pub why: String,
 }
 
 /// An app's state in one word.

@@ -167,6 +167,9 @@ pub struct DeploySettings {
     pub on_interrupt: OnInterrupt,
     /// Whether drift is repaired or only reported.
     pub heal: bool,
+    /// Whether a release that does not stay up may give way to the one before although its release commands have run.
+    #[serde(default)]
+    pub return_after_release_command: bool,
 }
 
 impl Default for DeploySettings {
@@ -180,6 +183,7 @@ impl Default for DeploySettings {
             keep_releases: 5,
             on_interrupt: OnInterrupt::Retry,
             heal: true,
+            return_after_release_command: false,
         }
     }
 }

@@ -1,8 +1,12 @@
-//! When a failed change is tried again. Pure.
+//! When a failed change is tried again. Pure, but for what the store keeps of it.
 
-use hop3_plugin_api::{Digest, Fault, Timestamp};
+use std::time::Duration;
+
+use hop3_plugin_api::{AppName, Digest, Fault, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::Store;
+use super::memo::Kind;
 use crate::execute::Failure;
 
 /// Seconds after the first failure; doubled with each further one.
@@ -18,7 +22,7 @@ const QUARANTINE_PAUSE: u64 = 3600;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Attempt {
-    /// The target.
+    /// The target, by what decides whether trying again may come out differently.
     pub key: Digest,
     /// How often it failed in a row.
     pub count: u32,
@@ -26,6 +30,8 @@ pub struct Attempt {
     pub failure: Failure,
     /// When it is tried again; never by itself when absent.
     pub next: Option<Timestamp>,
+    /// How many seconds it rests from the failure on.
+    pub pause: u64,
 }
 
 /// The moment of a failure.
@@ -55,22 +61,21 @@ impl Attempt {
         } else {
             growing
         };
-        let spread = moment.jitter % (pause / 10 + 1);
-        let next = (!(quarantined && moment.costs_service))
-            .then_some(Timestamp(moment.now.0 + pause + spread));
+        let pause = pause + moment.jitter % (pause / 10 + 1);
+        let by_itself = !(quarantined && moment.costs_service);
         Self {
             key,
             count,
             failure,
-            next,
+            next: by_itself.then_some(Timestamp(moment.now.0.saturating_add(pause))),
+            pause,
         }
     }
 
-    /// Whether the next try is still to come. A clock that jumped back never makes the wait longer than one pause.
-    pub fn rests(&self, now: Timestamp) -> bool {
-        let longest = QUARANTINE_PAUSE + QUARANTINE_PAUSE / 10;
-        self.next
-            .is_none_or(|next| now < next && next.0 - now.0 <= longest)
+    /// How much longer it rests; `None` for ever. A clock that was set never makes the rest longer than it was at first.
+    pub fn rest(&self, now: Timestamp) -> Option<Duration> {
+        let left = self.next?.0.saturating_sub(now.0).min(self.pause);
+        Some(Duration::from_secs(left))
     }
 
     /// Whether the target itself is at fault and only a commit or much time helps.
@@ -92,10 +97,27 @@ impl Attempt {
     }
 }
 
+impl Store {
+    /// All failed attempts that no success has ended.
+    pub fn attempts(&self) -> Vec<(AppName, Attempt)> {
+        let kept = self.recall(Kind::Attempt).into_iter();
+        kept.map(|(app, _, attempt)| (app, attempt)).collect()
+    }
+
+    /// Remembers failed attempts at a target of an app.
+    pub fn set_attempt(&self, app: &AppName, attempt: &Attempt) {
+        self.keep((Kind::Attempt, app, attempt.key.as_str()), attempt);
+    }
+
+    /// Forgets failed attempts at a target of an app.
+    pub fn forget_attempt(&self, app: &AppName, target: &Digest) {
+        self.forget((Kind::Attempt, app, target.as_str()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hop3_plugin_api::AppName;
 
     fn failure(fault: Fault) -> Failure {
         Failure {
@@ -155,7 +177,7 @@ mod tests {
                 moment,
             ));
         }
-        assert!(attempt.unwrap().rests(Timestamp(1_000_000)));
+        assert_eq!(attempt.unwrap().rest(Timestamp(1_000_000)), None);
     }
 
     #[test]
@@ -166,9 +188,15 @@ mod tests {
     }
 
     #[test]
-    fn f07_a_clock_that_jumps_back_does_not_prolong_the_rest() {
+    fn f07_no_clock_makes_a_rest_longer_than_it_was_or_less_than_nothing() {
         let attempt = Attempt::after(None, Digest::of("k"), failure(Fault::App), at(1_000_000));
-        assert!(attempt.rests(Timestamp(1_000_005)));
-        assert!(!attempt.rests(Timestamp(0)));
+        let rest = |now: u64| attempt.rest(Timestamp(now)).unwrap().as_secs();
+        assert_eq!(rest(1_000_004), 6);
+        // Backwards by an hour and by ten years.
+        assert_eq!(rest(1_000_000 - 3600), 10);
+        assert_eq!(rest(0), 10);
+        // Forwards by ten years, and to the end of time.
+        assert_eq!(rest(1_000_000 + 315_360_000), 0);
+        assert_eq!(rest(u64::MAX), 0);
     }
 }

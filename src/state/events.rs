@@ -86,8 +86,48 @@ pub enum EventKind {
         /// In which words.
         why: String,
     },
-    /// A person ended a pin or a quarantine.
+    /// A person ended a pin, a pause or a quarantine; without an app: released what a doubt about the state or a mass removal held.
     Resumed,
+    /// A person asked that nothing be done to an app for a while.
+    Paused {
+        /// When that ends by itself.
+        until: Timestamp,
+        /// In which words.
+        why: String,
+    },
+    /// A pause ran out.
+    PauseEnded,
+    /// A release did not stay up, and the one before it took over again.
+    Returned {
+        /// The release that did not stay up.
+        from: u32,
+        /// The release that serves again.
+        to: u32,
+        /// What happened.
+        why: String,
+    },
+    /// A repair was undone so often that it is no longer made.
+    Flapping {
+        /// What is undone.
+        what: String,
+    },
+    /// The agent ended in the middle of a step.
+    Interrupted {
+        /// The step.
+        step: String,
+    },
+    /// The state was lost or set aside, and a new one begun.
+    StateRebuilt {
+        /// Why.
+        reason: String,
+    },
+    /// The data dir cannot take any change for now.
+    Hampered {
+        /// Why.
+        reason: String,
+    },
+    /// It can again.
+    Unhampered,
 }
 
 /// An event of a row; `None` for one that a newer agent wrote and this one cannot read.

@@ -1,58 +1,57 @@
-//! The store: history, journal and back-off in `state.db`. It remembers, it never decides; what runs is known from stamped files, so that
-//! losing the store loses no app.
+//! The store: history, journal, back-off, pauses and approvals in `state.db`. It remembers, it never decides; what runs is known from stamped
+//! files, so that losing the store loses no app.
+//!
+//! Guarantees: a store that is damaged, older than what it describes or somebody else's is set aside under a dated name, never believed and
+//! never destroyed; a newer format is refused and left as it is; after an input/output error nothing is written any more.
 
 mod attempts;
+mod date;
+mod deaths;
+mod error;
 mod events;
+mod memo;
+mod open;
+mod origin;
+mod pauses;
+mod repairs;
+#[cfg(test)]
+mod tests;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hop3_plugin_api::{AppName, Digest, Host, Timestamp};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
 
 use crate::plan::Step;
+use open::Found;
+use origin::{SerialFile, meta, set_meta};
 
 pub use attempts::{Attempt, Moment};
+pub use date::date;
+pub use deaths::Death;
+pub use error::StateError;
 pub use events::{Event, EventKind};
+pub use origin::Origin;
+pub use pauses::Pause;
+pub use repairs::Repairs;
 
 /// The schema's version; a newer one is refused.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// How many events are kept.
 const EVENTS_KEPT: i64 = 10_000;
 
-/// Why the store cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    /// The database failed.
-    #[error("could not {doing} the state in `{path}`")]
-    Database {
-        /// What was being done.
-        doing: &'static str,
-        /// The file.
-        path: String,
-        /// Why.
-        source: rusqlite::Error,
-    },
-    /// A damaged one could not be set aside.
-    #[error("could not set the damaged state in `{path}` aside")]
-    SetAside {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It was written by a newer agent.
-    #[error(
-        "the state in `{path}` has format {found}; this agent understands up to {SCHEMA_VERSION}"
-    )]
-    Newer {
-        /// The file.
-        path: String,
-        /// Its format.
-        found: i64,
-    },
+/// How a step came out, for the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepEnd<'a> {
+    /// It succeeded.
+    Done,
+    /// It failed, for this reason.
+    Failed(&'a str),
+    /// A newer change or the agent's end cut it short.
+    CutShort,
 }
 
 /// The open store.
@@ -60,7 +59,9 @@ pub struct Store {
     connection: Mutex<Connection>,
     host: Arc<dyn Host>,
     path: String,
+    serial: Option<SerialFile>,
     problem: Mutex<Option<String>>,
+    broken: AtomicBool,
 }
 
 impl std::fmt::Debug for Store {
@@ -70,72 +71,91 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens or makes the store of a data dir. One that is damaged is set aside, and a new one begun: no app depends on it.
-    pub fn open(path: &Path, host: Arc<dyn Host>) -> Result<Self, StateError> {
-        match Self::open_sound(path, Arc::clone(&host)) {
-            Err(StateError::Database { source, .. }) if is_damage(&source) => {
-                let aside = set_aside(path, &host)?;
-                let store = Self::open_sound(path, host)?;
-                let problem = format!(
-                    "the state was damaged; it lies in `{}`, and a new one was begun",
+    /// Opens or makes the store of a data dir. One that must not be believed is set aside, and a new one begun that says so until a person
+    /// resumes.
+    pub fn open(path: &Path, host: Arc<dyn Host>, origin: &Origin) -> Result<Self, StateError> {
+        let (connection, doubt) = match open::examine(path, origin)? {
+            Found::Sound(connection) => (connection, None),
+            Found::Nothing => {
+                let lost = "the state was lost, and a new one was begun".to_owned();
+                (open::begin(path)?, origin.deployed.then_some(lost))
+            }
+            Found::Unfit(why) => {
+                let aside = open::set_aside(path, host.as_ref())?;
+                let doubt = format!(
+                    "{why}; it lies in `{}`, and a new one was begun",
                     aside.display()
                 );
-                tracing::error!("{problem}");
-                *store.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
-                Ok(store)
+                (open::begin(path)?, Some(doubt))
             }
-            opened => opened,
-        }
-    }
-
-    fn open_sound(path: &Path, host: Arc<dyn Host>) -> Result<Self, StateError> {
-        let name = path.display().to_string();
-        let connection = Connection::open(path).map_err(|source| StateError::Database {
-            doing: "open",
-            path: name.clone(),
-            source,
-        })?;
-        Self::with(connection, name, host)
+        };
+        let store = Self {
+            serial: Some(SerialFile::beside(path)),
+            ..Self::with(connection, path.display().to_string(), host)
+        };
+        store.begin_life(origin, doubt);
+        Ok(store)
     }
 
     /// A store that is gone with the process, for one-shot runs and tests.
     pub fn in_memory(host: Arc<dyn Host>) -> Result<Self, StateError> {
-        let name = ":memory:".to_owned();
-        let connection = Connection::open_in_memory().map_err(|source| StateError::Database {
-            doing: "open",
-            path: name.clone(),
-            source,
-        })?;
-        Self::with(connection, name, host)
+        let connection = open::begin(Path::new(":memory:"))?;
+        Ok(Self::with(connection, ":memory:".to_owned(), host))
     }
 
-    fn with(connection: Connection, path: String, host: Arc<dyn Host>) -> Result<Self, StateError> {
-        let fail = |doing| {
-            let path = path.clone();
-            move |source| StateError::Database {
-                doing,
-                path,
-                source,
-            }
-        };
-        let version: i64 = connection
-            .query_row("PRAGMA user_version", [], |row| row.get(0))
-            .map_err(fail("read"))?;
-        if version > SCHEMA_VERSION {
-            return Err(StateError::Newer {
-                path,
-                found: version,
-            });
-        }
-        connection
-            .execute_batch(include_str!("schema.sql"))
-            .map_err(fail("prepare"))?;
-        Ok(Self {
+    fn with(connection: Connection, path: String, host: Arc<dyn Host>) -> Self {
+        Self {
             connection: Mutex::new(connection),
             host,
             path,
-            problem: Mutex::new(None),
-        })
+            serial: None,
+            problem: Mutex::default(),
+            broken: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes whose the store is now and what the life before left open.
+    fn begin_life(&self, origin: &Origin, doubt: Option<String>) {
+        let rebooted = self.meta("boot").as_ref() != Some(&origin.boot);
+        self.note_deaths(rebooted);
+        self.write("sign", |db| {
+            set_meta(db, "agent", env!("CARGO_PKG_VERSION"))?;
+            set_meta(db, "install", &origin.install)?;
+            set_meta(db, "boot", &origin.boot)?;
+            match &origin.machine {
+                Some(machine) => set_meta(db, "machine", machine),
+                None => Ok(0),
+            }
+        });
+        if let Some(doubt) = doubt {
+            tracing::error!("{doubt}");
+            self.write("doubt", |db| set_meta(db, "doubt", &doubt));
+            let reason = doubt;
+            self.record(None, &EventKind::StateRebuilt { reason });
+        }
+        self.advance();
+    }
+
+    /// Counts on: from here on an older copy of the store is known for what it is.
+    pub fn advance(&self) {
+        if let Some(serial) = &self.serial {
+            self.write("count on in", |db| serial.advance(db));
+        }
+    }
+
+    /// Why the store is younger than what it describes, until a person resumes: removals and data steps hold.
+    pub fn doubt(&self) -> Option<String> {
+        self.meta("doubt")
+    }
+
+    /// A person has looked: what the store says counts again.
+    pub fn end_doubt(&self) {
+        let sql = "DELETE FROM meta WHERE name = 'doubt'";
+        self.write("trust", |db| db.execute(sql, []));
+    }
+
+    fn meta(&self, name: &str) -> Option<String> {
+        self.read("read", |db| meta(db, name)).flatten()
     }
 
     /// What is wrong with the store, if anything: its loss degrades history and back-off, never an app.
@@ -144,6 +164,11 @@ impl Store {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Whether an input/output error has shown that the disk is not to be trusted: then the agent ends, and the next one looks anew.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::SeqCst)
     }
 
     /// Remembers an event.
@@ -177,34 +202,36 @@ impl Store {
         events
     }
 
-    /// Journal: a step is about to have effects.
-    pub fn step_started(&self, app: &AppName, step: &Step) {
+    /// Journal: a step on the way to a target is about to have effects.
+    pub fn step_started(&self, app: &AppName, step: &Step, target: &Digest) {
         if step.id == 0 {
             // What the change before left behind: it may have had more steps.
             self.write("begin the journal of", |db| {
                 db.execute("DELETE FROM journal WHERE app = ?1", [app.as_str()])
             });
         }
-        self.journal(app, step, "started", None);
-    }
-
-    /// Journal: a step ended.
-    pub fn step_ended(&self, app: &AppName, step: &Step, error: Option<&str>) {
-        self.journal(
-            app,
-            step,
-            if error.is_some() { "failed" } else { "done" },
-            error,
-        );
-    }
-
-    fn journal(&self, app: &AppName, step: &Step, state: &str, error: Option<&str>) {
         let time = self.now();
         self.write("write the journal of", |db| {
             db.execute(
-                "INSERT INTO journal (app, step, action, state, time, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (app, step) DO UPDATE SET action = ?3, state = ?4, time = ?5, error = ?6",
-                params![app.as_str(), step.id, step.action.name(), state, time, error],
+                "INSERT INTO journal (app, step, action, state, time, target) VALUES (?1, ?2, ?3, 'started', ?4, ?5)
+                 ON CONFLICT (app, step) DO UPDATE SET action = ?3, state = 'started', time = ?4, error = NULL, target = ?5",
+                params![app.as_str(), step.id, step.action.name(), time, target.as_str()],
+            )
+        });
+    }
+
+    /// Journal: a step ended.
+    pub fn step_ended(&self, app: &AppName, step: &Step, end: StepEnd<'_>) {
+        let (state, error) = match end {
+            StepEnd::Done => ("done", None),
+            StepEnd::Failed(error) => ("failed", Some(error)),
+            StepEnd::CutShort => ("cut short", None),
+        };
+        let time = self.now();
+        self.write("write the journal of", |db| {
+            db.execute(
+                "UPDATE journal SET state = ?3, time = ?4, error = ?5 WHERE app = ?1 AND step = ?2",
+                params![app.as_str(), step.id, state, time, error],
             )
         });
     }
@@ -218,44 +245,6 @@ impl Store {
             })
             .optional()
         })?
-    }
-
-    /// All failed attempts that no success has ended, by app and target.
-    pub fn attempts(&self) -> BTreeMap<(AppName, Digest), Attempt> {
-        let read = |db: &Connection| -> rusqlite::Result<Vec<(String, String)>> {
-            let mut statement = db.prepare("SELECT app, attempt FROM attempt")?;
-            statement
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
-        };
-        let rows = self.read("read the attempts of", read).unwrap_or_default();
-        let parse = |(app, attempt): (String, String)| {
-            let attempt: Attempt = serde_json::from_str(&attempt).ok()?;
-            Some(((AppName::parse(&app).ok()?, attempt.key.clone()), attempt))
-        };
-        rows.into_iter().filter_map(parse).collect()
-    }
-
-    /// Remembers failed attempts at a target of an app.
-    pub fn set_attempt(&self, app: &AppName, attempt: &Attempt) {
-        let text = serde_json::to_string(attempt).expect("attempts serialise");
-        self.write("record an attempt in", |db| {
-            db.execute(
-                "INSERT INTO attempt (app, target, attempt) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (app, target) DO UPDATE SET attempt = ?3",
-                params![app.as_str(), attempt.key.as_str(), text],
-            )
-        });
-    }
-
-    /// Forgets failed attempts at a target of an app.
-    pub fn forget_attempt(&self, app: &AppName, target: &Digest) {
-        self.write("forget an attempt in", |db| {
-            db.execute(
-                "DELETE FROM attempt WHERE app = ?1 AND target = ?2",
-                params![app.as_str(), target.as_str()],
-            )
-        });
     }
 
     fn now(&self) -> i64 {
@@ -277,93 +266,37 @@ impl Store {
         }
     }
 
+    /// Writes, unless the disk has shown that it is not to be trusted: what an input/output error left may not be written over.
     fn write(
         &self,
         doing: &'static str,
         statement: impl FnOnce(&Connection) -> rusqlite::Result<usize>,
     ) {
+        if self.is_broken() {
+            return;
+        }
         match statement(&self.lock()) {
             Ok(_) => *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = None,
             Err(error) => self.fail(doing, &error),
         }
     }
 
+    /// Says once what is wrong, not at every further attempt.
     fn fail(&self, doing: &str, error: &rusqlite::Error) {
-        tracing::error!(path = %self.path, %error, "Could not {doing} the state.");
-        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(format!("could not {doing} `{}`: {error}", self.path));
+        if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
+            self.broken.store(true, Ordering::SeqCst);
+        }
+        let reason = format!("could not {doing} `{}`: {error}", self.path);
+        let mut problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        if problem.is_none() {
+            tracing::error!(path = %self.path, %error, "Could not {doing} the state.");
+        }
+        *problem = Some(reason);
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whether the file itself is at fault.
-fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
-    )
-}
-
-/// Effect: renames a damaged store out of the way, with its journal.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the store's files are SQLite's, which knows no seam either"
-)]
-fn set_aside(path: &Path, host: &Arc<dyn Host>) -> Result<PathBuf, StateError> {
-    let Timestamp(now) = host.now();
-    let aside = |suffix: &str| PathBuf::from(format!("{}.damaged-{now}{suffix}", path.display()));
-    for suffix in ["", "-wal", "-shm"] {
-        let from = PathBuf::from(format!("{}{suffix}", path.display()));
-        match std::fs::rename(&from, aside(suffix)) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StateError::SetAside {
-                    path: from.display().to_string(),
-                    source,
-                });
-            }
-            _ => {}
-        }
-    }
-    Ok(aside(""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use hop3_plugin_testing::FakeHost;
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "a damaged file is made by hand")]
-    fn f32_a_damaged_store_is_set_aside_and_said_so() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("state.db");
-        std::fs::write(&path, vec![b'x'; 8192]).unwrap();
-        let store = Store::open(&path, Arc::new(FakeHost::new())).unwrap();
-        assert!(store.problem().unwrap().contains("damaged"));
-        store.record(None, &EventKind::Resumed);
-        assert_eq!(store.events(None, 10).len(), 1);
-        let names = std::fs::read_dir(directory.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name());
-        assert!(
-            names
-                .into_iter()
-                .any(|name| name.to_string_lossy().contains("damaged"))
-        );
-    }
-
-    #[test]
-    fn f30_a_store_of_a_newer_agent_is_refused() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("state.db");
-        let newer = Connection::open(&path).unwrap();
-        newer.execute_batch("PRAGMA user_version = 999").unwrap();
-        let refused = Store::open(&path, Arc::new(FakeHost::new())).unwrap_err();
-        assert!(matches!(refused, StateError::Newer { found: 999, .. }));
     }
 }

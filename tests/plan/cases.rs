@@ -1,13 +1,13 @@
 //! A folder in `tests/fixtures/plan` is a case: `repo/` is what is asked, `found.toml` what is there, `plan.txt` what comes of both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use hop3_agent::desired::Desired;
-use hop3_agent::gate::{Facts, gate};
+use hop3_agent::gate::{Facts, gate, spared};
 use hop3_agent::observe::{ObservedApp, Pin, RoutedSite};
-use hop3_agent::plan::{Plan, render};
+use hop3_agent::plan::{Holds, Plan, render};
 use hop3_agent::release::site;
 use hop3_plugin_api::serde::Deserialize;
 use hop3_plugin_api::{AppName, Digest, InstanceStatus, Liveness};
@@ -91,7 +91,7 @@ fn plan_of(case: &Path) -> Plan {
     let mut world = World {
         desired: load(&case.join("repo")),
         observed: BTreeMap::new(),
-        resting: BTreeMap::new(),
+        holds: Holds::default(),
         overlaps: true,
         data_dir: PathBuf::from("/data"),
     };
@@ -99,14 +99,11 @@ fn plan_of(case: &Path) -> Plan {
         let observed = app.observed(case, name, &world.desired);
         world.observed.insert(name.clone(), observed);
     }
+    let nobody = BTreeSet::new();
+    world.holds.spared = spared(&world.desired, &world.observed, (&nobody, None));
     let facts = Facts {
-        deployed: world.observed.len(),
-        removed: world
-            .observed
-            .keys()
-            .filter(|app| !world.desired.mentions(app))
-            .count(),
         healthy: world.observed.keys().cloned().collect(),
+        ..Facts::default()
     };
     gate(world.plan(), &facts)
 }
@@ -152,6 +149,7 @@ impl FoundApp {
             release,
             against: desired.apps[name].target.key(),
             why: "the new one is slow".to_owned(),
+            returned: false,
         });
         observed
     }

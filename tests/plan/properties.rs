@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use hop3_agent::gate::{Facts, gate};
+use hop3_agent::observe::Room;
 use hop3_agent::plan::{Held, HoldKind, Plan};
 use hop3_plugin_api::{AppName, Digest, Liveness};
 use proptest::collection::vec;
@@ -254,7 +255,7 @@ proptest! {
     }
 
     #[test]
-    fn the_gate_holds_back_and_never_adds(cases in cases(), overlaps: bool, after: bool, healthy: bool) {
+    fn the_gate_holds_back_and_never_adds(cases in cases(), overlaps: bool, after: bool, healthy: bool, (doubt, full) in any::<(bool, bool)>()) {
         let mut world = World::new(&cases, overlaps, &noise());
         if after {
             for app in world.desired.apps.values_mut() {
@@ -264,9 +265,10 @@ proptest! {
         }
         let plan = world.plan();
         let facts = Facts {
-            deployed: world.observed.len(),
-            removed: world.observed.keys().filter(|app| !world.desired.mentions(app)).count(),
             healthy: world.observed.keys().filter(|_| healthy).cloned().collect(),
+            doubt: doubt.then(|| "the state was lost".to_owned()),
+            room: if full { Room::ReadOnly } else { Room::Enough },
+            ..Facts::default()
         };
         let gated = gate(plan.clone(), &facts);
         prop_assert!(gated.changes.iter().all(|change| plan.changes.contains(change)));

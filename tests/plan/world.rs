@@ -9,7 +9,7 @@ use hop3_agent::desired::{
     Desired, DesiredApp, DirectoryRepo, Loader, LoaderCache, Placement, Recorded,
 };
 use hop3_agent::observe::{ObservedApp, Pin, RoutedSite};
-use hop3_agent::plan::{Action, Change, Plan, PlanInput, ReleaseRef, Resting, plan};
+use hop3_agent::plan::{Action, Change, Holds, Plan, PlanInput, ReleaseRef, Resting, plan};
 use hop3_agent::registry::Registry;
 use hop3_agent::release::{Release, Route, Target, site};
 use hop3_agent::schema::Schemas;
@@ -91,7 +91,7 @@ pub(crate) struct Case {
 pub(crate) struct World {
     pub(crate) desired: Desired,
     pub(crate) observed: BTreeMap<AppName, ObservedApp>,
-    pub(crate) resting: BTreeMap<(AppName, Digest), Resting>,
+    pub(crate) holds: Holds,
     pub(crate) overlaps: bool,
     pub(crate) data_dir: PathBuf,
 }
@@ -118,7 +118,7 @@ impl World {
                 ..Desired::default()
             },
             observed: BTreeMap::new(),
-            resting: BTreeMap::new(),
+            holds: Holds::default(),
             overlaps,
             data_dir: noise.data_dir.clone(),
         };
@@ -143,7 +143,8 @@ impl World {
                 message: "it failed".to_owned(),
                 hints: Vec::new(),
             };
-            self.resting.insert((name.clone(), target.key()), resting);
+            let tried = (name.clone(), target.trial());
+            self.holds.resting.insert(tried, resting);
         }
         let placement = Placement {
             commit: noise.commit.clone(),
@@ -164,7 +165,7 @@ impl World {
             desired: &self.desired,
             observed: &self.observed,
             busy: &std::collections::BTreeSet::new(),
-            resting: &self.resting,
+            holds: &self.holds,
             overlaps: &|_| self.overlaps,
         })
     }
@@ -247,6 +248,7 @@ impl Found {
                 release: number(index),
                 against: against.clone(),
                 why: noise.why.clone(),
+                returned: false,
             }),
             ..ObservedApp::default()
         };
@@ -375,6 +377,7 @@ fn release(number: u32, target: Target) -> Release {
         revision: None,
         created: Timestamp(0),
         served: true,
+        took_over: None,
         artifact,
         target,
     }

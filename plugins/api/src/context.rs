@@ -43,6 +43,14 @@ pub struct HostDirs {
     pub log: PathBuf,
 }
 
+impl HostDirs {
+    /// A datagram socket on which the agent, while it runs, takes names of apps of which something changed. Best effort: whoever has news
+    /// sends one name and waits for nothing; the agent goes and looks, and looks by itself now and then anyway.
+    pub fn nudges(&self) -> PathBuf {
+        self.run.join("nudge.sock")
+    }
+}
+
 /// For calls about the host as a whole.
 #[derive(Clone, Copy)]
 pub struct HostContext<'a> {

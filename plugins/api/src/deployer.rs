@@ -269,6 +269,18 @@ pub trait Deployer: Send + Sync {
     /// Lines of the app's logs.
     async fn logs(&self, cx: &Context<'_>, query: &LogQuery) -> Result<Vec<LogLine>>;
 
+    /// Effect: ends what is left of commands that [`Deployer::run`] started for a release and that nobody watches any more. What runs under
+    /// a watcher, and the release's instances, are left alone.
+    async fn end_commands(&self, _cx: &Context<'_>, _release: &ReleaseId) -> Result<()> {
+        Ok(())
+    }
+
     /// Everything on the machine that carries our stamp.
     async fn observe(&self, cx: &HostContext<'_>) -> Result<Vec<Owned>>;
+
+    /// The same of one app. Worth its own way where that costs less than looking at everything.
+    async fn observe_app(&self, cx: &HostContext<'_>, app: &AppName) -> Result<Vec<Owned>> {
+        let all = self.observe(cx).await?;
+        Ok(all.into_iter().filter(|owned| owned.app == *app).collect())
+    }
 }

@@ -99,6 +99,17 @@ impl Deployer for ComposeDeployer {
         Ok(exit)
     }
 
+    async fn end_commands(&self, cx: &Context<'_>, release: &ReleaseId) -> Result<()> {
+        let session = Session::open(cx).await?;
+        let filter = format!("name={}_run_", names::release_project(release));
+        let args = ["ps", "--all", "--quiet", "--filter", &filter];
+        let left = session.engine.ask("look for commands", args).await?;
+        for container in left.lines() {
+            remove_container(&session, container).await?;
+        }
+        Ok(())
+    }
+
     async fn logs(&self, cx: &Context<'_>, query: &LogQuery) -> Result<Vec<LogLine>> {
         logs::lines(cx, query).await
     }

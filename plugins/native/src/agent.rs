@@ -12,7 +12,7 @@ mod writable;
 use std::path::{Path, PathBuf};
 
 use hop3_plugin_api::{
-    Abort, ArtifactKind, ArtifactLocation, BuildArtifact, Context, Counts, Deployer,
+    Abort, AppName, ArtifactKind, ArtifactLocation, BuildArtifact, Context, Counts, Deployer,
     DeploymentInfo, Exit, HostContext, InstanceStatus, Launch, LogLine, LogQuery, OneOff, Owned,
     PlanContext, ReleaseId, Result, Verdict, async_trait,
 };
@@ -78,12 +78,21 @@ impl Deployer for NativeDeployer {
         Ok(cx.host.run(&task).await?)
     }
 
+    async fn end_commands(&self, cx: &Context<'_>, release: &ReleaseId) -> Result<()> {
+        let place = Place::of(cx, &cx.paths.state, release)?;
+        launch::end_commands(cx, release, &place).await
+    }
+
     async fn logs(&self, cx: &Context<'_>, query: &LogQuery) -> Result<Vec<LogLine>> {
         logs::read(cx.host, &cx.paths.log, query).await
     }
 
     async fn observe(&self, cx: &HostContext<'_>) -> Result<Vec<Owned>> {
         stamps::owned(cx).await
+    }
+
+    async fn observe_app(&self, cx: &HostContext<'_>, app: &AppName) -> Result<Vec<Owned>> {
+        stamps::owned_of(cx, app).await
     }
 }
 

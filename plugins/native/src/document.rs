@@ -31,6 +31,9 @@ pub(crate) struct LaunchDocument {
     pub(crate) id: String,
     /// The control socket; lock and FIFOs are made beside it.
     pub(crate) socket: PathBuf,
+    /// Where the agent hears that an instance ended or started.
+    #[serde(default)]
+    pub(crate) nudge: Option<PathBuf>,
     /// The stamp.
     pub(crate) stamp: PathBuf,
     /// Where the instances' logs go.
@@ -114,6 +117,7 @@ mod tests {
             },
             id: "0123456789ab".to_owned(),
             socket: "/run/x.sock".into(),
+            nudge: None,
             stamp: "/state/native-7.json".into(),
             log_dir: "/log".into(),
             dir: "/app".into(),

@@ -38,6 +38,13 @@ impl Place {
     }
 }
 
+impl Place {
+    /// What marks the release's one-off commands: apart from its instances, which have marks that begin with `id`.
+    pub(crate) fn commands(&self) -> String {
+        format!("command-{}", self.id)
+    }
+}
+
 /// The file name of a release's stamp. The prefix keeps it apart from those of other deployers.
 pub(crate) fn stamp_name(number: u32) -> String {
     format!("native-{number}.json")

@@ -15,6 +15,7 @@ mod confine;
 mod control;
 mod instance;
 mod lock;
+mod nudge;
 mod output;
 mod process;
 mod release;

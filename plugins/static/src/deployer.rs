@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use hop3_plugin_api::{
-    Abort, AgentDeath, ArtifactKind, ArtifactLocation, BuildArtifact, Context, Counts, Deployer,
-    DeploymentInfo, Endpoint, EndpointAddress, Exit, FileKind, Host, HostContext, InstanceId,
-    InstanceStatus, Launch, Liveness, LogLine, LogQuery, OneOff, Owned, PlanContext, Program,
-    Protocol, ReleaseId, Result, Sandbox, Secret, Task, Verdict, WorkerName, async_trait,
+    Abort, AgentDeath, AppName, ArtifactKind, ArtifactLocation, BuildArtifact, Context, Counts,
+    Deployer, DeploymentInfo, Endpoint, EndpointAddress, Exit, FileKind, Host, HostContext,
+    InstanceId, InstanceStatus, Launch, Liveness, LogLine, LogQuery, OneOff, Owned, PlanContext,
+    Program, Protocol, ReleaseId, Result, Sandbox, Secret, Task, Verdict, WorkerName, async_trait,
 };
 
 use crate::stamp::{self, Stamp};
@@ -88,6 +88,10 @@ impl Deployer for StaticDeployer {
 
     async fn observe(&self, cx: &HostContext<'_>) -> Result<Vec<Owned>> {
         stamp::owned(cx).await
+    }
+
+    async fn observe_app(&self, cx: &HostContext<'_>, app: &AppName) -> Result<Vec<Owned>> {
+        stamp::owned_of(cx, app).await
     }
 }
 

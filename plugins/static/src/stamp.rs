@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hop3_plugin_api::{
-    FileKind, FileWrite, Host, HostContext, Owned, PluginError, ReleaseId, Result,
+    AppName, FileKind, FileWrite, Host, HostContext, Owned, PluginError, ReleaseId, Result,
 };
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +71,14 @@ pub(crate) async fn owned(cx: &HostContext<'_>) -> Result<Vec<Owned>> {
             collect(cx, &apps.join(app.name).join("state"), &mut owned).await?;
         }
     }
+    Ok(owned)
+}
+
+/// The same of one app.
+pub(crate) async fn owned_of(cx: &HostContext<'_>, app: &AppName) -> Result<Vec<Owned>> {
+    let state = cx.dirs.data.join("apps").join(app.as_str()).join("state");
+    let mut owned = Vec::new();
+    collect(cx, &state, &mut owned).await?;
     Ok(owned)
 }
 

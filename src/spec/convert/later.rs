@@ -46,17 +46,6 @@ impl Draft<'_> {
                 self.unbuilt(pointer, name(pointer, value));
             }
         }
-        if sections
-            .deploy
-            .as_ref()
-            .and_then(|deploy| deploy.return_after_release_command)
-            == Some(true)
-        {
-            self.unbuilt(
-                "/deploy/return-after-release-command",
-                "[deploy] return-after-release-command",
-            );
-        }
         match sections.waf.as_ref().map(|waf| waf.enabled == Some(true)) {
             Some(true) => self.unbuilt("/waf", "[waf]"),
             Some(false) => self.note("/waf", "`[waf]` is off and has no effect"),

@@ -221,6 +221,7 @@ impl<'a> Draft<'a> {
                 Some(InterruptPolicy::Retry) | None => OnInterrupt::Retry,
             },
             heal: section.drift != Some(Drift::Report),
+            return_after_release_command: section.return_after_release_command.unwrap_or_default(),
         }
     }
 

@@ -37,7 +37,7 @@ pub(crate) struct Deploy {
     pub(crate) approve: Option<Value>,
     /// What happens to a release command that was interrupted. Default `retry`.
     pub(crate) on_interrupt: Option<InterruptPolicy>,
-    /// Whether an automatic return may go back across a release command. Default false; true is not built yet.
+    /// Whether an automatic return may go back across a release command. Default false.
     pub(crate) return_after_release_command: Option<bool>,
 }
 

@@ -4,16 +4,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hop3_plugin_api::{
-    Abort, AgentDeath, Context, Counts, Launch, OneOff, PluginError, ProcessId, Program, Result,
-    Sandbox, Secret, Task,
+    Abort, AgentDeath, Context, Counts, Launch, OneOff, PluginError, ProcessId, Program, ReleaseId,
+    Result, Sandbox, Secret, Task,
 };
 
 use super::{artifact_dir, environment, inside, stamps, supervisor, writable};
-use crate::document::{FORMAT, LaunchDocument, Ports, instance_name};
+use crate::document::{FORMAT, INSTANCE_VARIABLE, LaunchDocument, Ports, instance_name};
 use crate::place::Place;
 use crate::protocol::{Act, Reply};
 use crate::settings::NativeConfig;
-use crate::supervisor::SUPERVISE;
+use crate::supervisor::{SUPERVISE, SWEEP};
 
 /// Pauses between two looks at a new supervisor, growing from the first to the longest, and for how long it is waited for.
 const FIRST_PULSE: Duration = Duration::from_millis(2);
@@ -143,6 +143,7 @@ async fn document(
         release: launch.release.clone(),
         id: place.id.clone(),
         socket: place.socket.clone(),
+        nudge: Some(cx.dirs.nudges()),
         stamp: place.stamp.clone(),
         log_dir: cx.paths.log.clone(),
         dir: work_dir(cx, launch)?,
@@ -211,6 +212,10 @@ pub(super) fn command_task(
         .into_iter()
         .map(|(key, value)| (key, Secret::new(value)))
         .collect();
+    let place = Place::of(cx, &cx.paths.state, launch.release)?;
+    let mark = format!("{}.0", place.commands());
+    task.env
+        .insert(INSTANCE_VARIABLE.to_owned(), Secret::new(mark));
     task.user = cx.user;
     task.limits = launch.limits.clone();
     task.sandbox = sandbox(cx, launch)?;
@@ -219,6 +224,20 @@ pub(super) fn command_task(
         task.agent_death = AgentDeath::Finish { exit_file };
     }
     Ok(task)
+}
+
+/// Ends every process that a command of the release left behind, by the mark that it was started with.
+pub(super) async fn end_commands(
+    cx: &Context<'_>,
+    release: &ReleaseId,
+    place: &Place,
+) -> Result<()> {
+    let what = format!("end what commands of {release} left");
+    let task = Task::new(what, Program::Agent, &cx.paths.app)
+        .args([SWEEP, &place.commands()])
+        .deadline(Duration::from_secs(30));
+    cx.host.run(&task).await?.require_success(&task)?;
+    Ok(())
 }
 
 fn sandbox(cx: &Context<'_>, launch: &Launch<'_>) -> Result<Sandbox> {

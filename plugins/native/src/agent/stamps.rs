@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hop3_plugin_api::{FileKind, Host, HostContext, Level, Owned, Result};
+use hop3_plugin_api::{AppName, FileKind, Host, HostContext, Level, Owned, Result};
 
 use crate::place::stamped_release;
 use crate::stamp::Stamp;
@@ -22,6 +22,14 @@ pub(super) async fn owned(cx: &HostContext<'_>) -> Result<Vec<Owned>> {
             collect(cx, &apps.join(app.name).join("state"), &mut owned).await?;
         }
     }
+    Ok(owned)
+}
+
+/// The same of one app.
+pub(super) async fn owned_of(cx: &HostContext<'_>, app: &AppName) -> Result<Vec<Owned>> {
+    let state = cx.dirs.data.join("apps").join(app.as_str()).join("state");
+    let mut owned = Vec::new();
+    collect(cx, &state, &mut owned).await?;
     Ok(owned)
 }
 

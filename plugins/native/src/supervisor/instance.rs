@@ -234,6 +234,11 @@ impl Instance {
         };
     }
 
+    /// How often it was started again after a crash.
+    pub(super) fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
     /// For the protocol.
     pub(super) fn report(&self) -> InstanceReport {
         InstanceReport {

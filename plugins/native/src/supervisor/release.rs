@@ -11,6 +11,7 @@ use hop3_plugin_api::{Counts, ProcessId, WorkerName};
 use rustix::process::WaitOptions;
 
 use super::instance::{Instance, raw};
+use super::nudge::Nudge;
 use super::{process, say};
 use crate::document::{LaunchDocument, Ports, instance_name};
 use crate::protocol::{Act, Reply, VERSION};
@@ -27,6 +28,8 @@ pub(super) struct Release {
     kill_at: Option<Instant>,
     stamped: Option<Stamp>,
     stamp_failed: bool,
+    restarts: u32,
+    nudge: Nudge,
 }
 
 impl Release {
@@ -34,6 +37,7 @@ impl Release {
     pub(super) fn new(document: LaunchDocument) -> Result<Self, String> {
         let own = process::identify(std::process::id().cast_signed(), &process::boot_id())
             .ok_or("could not find this process in /proc")?;
+        let nudge = Nudge::new(document.nudge.as_deref(), &document.release.app);
         let mut release = Self {
             document,
             own,
@@ -41,6 +45,8 @@ impl Release {
             kill_at: None,
             stamped: None,
             stamp_failed: false,
+            restarts: 0,
+            nudge,
         };
         let counts = std::mem::take(&mut release.document.counts);
         let ports = std::mem::take(&mut release.document.ports);
@@ -169,7 +175,12 @@ impl Release {
             instance.tick(&self.document);
         }
         self.instances.retain(|_, instance| !instance.is_over());
+        let restarts = self.instances().map(Instance::restarts).sum();
+        if std::mem::replace(&mut self.restarts, restarts) != restarts {
+            self.nudge.note();
+        }
         self.write_stamp();
+        self.nudge.tell();
     }
 
     /// How long nothing is due.
@@ -177,7 +188,11 @@ impl Release {
         let now = Instant::now();
         let wake = match self.kill_at {
             Some(kill_at) => Some(kill_at.max(now + KILL_PULSE)),
-            None => self.instances().filter_map(Instance::next_wake).min(),
+            None => {
+                let again = self.nudge.again().map(|pause| now + pause);
+                let instances = self.instances().filter_map(Instance::next_wake);
+                instances.chain(again).min()
+            }
         };
         wake.map(|wake| wake.saturating_duration_since(now))
     }
@@ -194,6 +209,9 @@ impl Release {
         };
         if self.stamped.as_ref() == Some(&stamp) {
             return;
+        }
+        if self.stamped.is_some() {
+            self.nudge.note();
         }
         match write_atomic(&self.document.stamp, &stamp) {
             Ok(()) => {

@@ -1,0 +1,167 @@
+//! Following the config repo: looking at it, reading what a commit says, and forgetting what that supersedes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hop3_plugin_api::{AppName, Digest};
+
+use super::{Control, Fetch, Message, answer};
+use crate::desired::{ConfigTree, Loader, RevisionTree};
+use crate::plan::Held;
+use crate::registry::disabled;
+use crate::repo::{CommitId, FetchOutcome, Mirror, RepoError};
+use crate::state::EventKind;
+
+impl Control {
+    /// Looks at the config repo, unless that is under way: only somebody with news needs another look after it, and whoever waits for the
+    /// loop to come to rest would wait as long as looks take longer than the pause between them.
+    pub(super) fn poll(&mut self) {
+        if self.fetch == Fetch::Idle {
+            self.look_at_repo();
+        }
+    }
+
+    /// Looks at the config repo; if that is under way, once more after it.
+    pub(super) fn look_at_repo(&mut self) {
+        if self.fetch != Fetch::Idle {
+            self.fetch = Fetch::UnderWayOnceMore;
+            return;
+        }
+        self.fetch = Fetch::UnderWay;
+        let (repo, sender) = (Arc::clone(&self.parts.repo), self.sender.clone());
+        let known = self.tree.as_ref().and_then(|tree| tree.commit());
+        tokio::spawn(async move {
+            let result = look_at(&repo, known).await;
+            if sender.send(Message::Looked(result)).await.is_err() {
+                tracing::debug!("The loop ended before the config repo answered.");
+            }
+        });
+    }
+
+    pub(super) fn looked(&mut self, result: Result<Option<CommitId>, RepoError>) {
+        let again = std::mem::replace(&mut self.fetch, Fetch::Idle) == Fetch::UnderWayOnceMore;
+        match result {
+            Ok(commit) => {
+                self.repo_problem = None;
+                self.last_contact = Some(self.now());
+                if let Some(commit) = commit {
+                    let revision = commit.to_string();
+                    self.store().record(None, &EventKind::Fetched { revision });
+                    self.load(&commit);
+                    self.reconcile();
+                }
+            }
+            Err(error) => self.repo_failed(error),
+        }
+        if again {
+            self.look_at_repo();
+        }
+    }
+
+    fn repo_failed(&mut self, error: RepoError) {
+        let message = crate::execute::chain(&error);
+        tracing::warn!(url = %self.parts.repo_url, error = %message, "The config repo could not be read.");
+        if self.repo_problem().as_ref() != Some(&message) {
+            self.store()
+                .record(None, &EventKind::FetchFailed { message });
+        }
+        self.repo_problem = Some(error);
+    }
+
+    /// Reads what a commit says. A commit that cannot be read changes nothing.
+    pub(super) fn load(&mut self, commit: &CommitId) {
+        let tree = match RevisionTree::open(&self.parts.repo, commit, &self.parts.repo_path) {
+            Ok(tree) => Arc::new(tree),
+            Err(error) => return self.repo_failed(error),
+        };
+        let machine = &self.parts.executor.machine;
+        let off = disabled(&machine.settings);
+        let loader = Loader {
+            registry: &machine.registry,
+            schemas: &self.parts.schemas,
+            host: &self.parts.host,
+            disabled: &off,
+        };
+        let recorded = answer::recorded(&self.observed);
+        let desired = loader.load(tree.as_ref() as &dyn ConfigTree, &recorded, &mut self.cache);
+        let before = std::mem::replace(&mut self.desired, desired).held;
+        self.parts.schemas.rest();
+        self.forget_superseded();
+        self.tell_holds(&before);
+        self.tree = Some(tree);
+    }
+
+    /// Tells of apps that the commit holds, unless the one before did so in the same words.
+    fn tell_holds(&self, before: &[Held]) {
+        for held in self.desired.held.iter().filter(|it| !before.contains(it)) {
+            tracing::warn!(app = %held.app, "Held: {}", held.message);
+            let message = held.message.clone();
+            self.store()
+                .record(Some(&held.app), &EventKind::Held { message });
+        }
+    }
+
+    /// A commit that asks for something else ends the rest of what failed before, and of repairs that were undone; that of the current release
+    /// goes on. An app that the config repo has again is not one that may be removed.
+    pub(super) fn forget_superseded(&mut self) {
+        let failed = self.attempts.apps();
+        let flapping = self.repairs.flapping().into_iter().map(|(app, _)| app);
+        let apps: BTreeSet<AppName> = failed.into_iter().chain(flapping).collect();
+        for app in apps {
+            let wanted = self.desired.apps.get(&app);
+            let wanted = wanted.map(|desired| desired.target.trial());
+            let current = self
+                .observed
+                .get(&app)
+                .and_then(|observed| observed.current())
+                .map(|release| release.target.trial());
+            let gone = !self.desired.mentions(&app) && !self.observed.contains_key(&app);
+            if wanted.is_some() || gone {
+                let live = |trial: &Digest| {
+                    Some(trial) == wanted.as_ref() || Some(trial) == current.as_ref()
+                };
+                self.forget_failures(&app, |trial| !live(trial));
+                let store = Arc::clone(&self.parts.executor.store);
+                // A repair serves the current release; only another one to come ends it.
+                self.repairs
+                    .forget(&app, |trial| Some(trial) != wanted.as_ref(), &store);
+            }
+        }
+        self.disapprove(|control, app| control.desired.mentions(app));
+    }
+
+    /// Forgets failed attempts of an app at some targets.
+    pub(super) fn forget_failures(&mut self, app: &AppName, which: impl Fn(&Digest) -> bool) {
+        let store = Arc::clone(&self.parts.executor.store);
+        self.attempts
+            .forget(app, |attempt| which(&attempt.key), &store);
+    }
+
+    /// Remembers in the mirror which commit is fully applied; later tips must descend from it.
+    pub(super) fn record_applied(&self) {
+        let done = self.lanes.is_idle() && self.attempts.is_empty() && self.desired.held.is_empty();
+        let commit = self
+            .tree
+            .as_ref()
+            .and_then(|tree| tree.commit())
+            .filter(|_| done);
+        if let Some(Err(error)) = commit.map(|commit| self.parts.repo.record_applied(&commit)) {
+            tracing::warn!(%error, "The applied commit could not be recorded.");
+        }
+    }
+}
+
+/// The tip of the config repo when it is not the known one, fetched.
+async fn look_at(repo: &Mirror, known: Option<CommitId>) -> Result<Option<CommitId>, RepoError> {
+    let tip = repo.tip().await?;
+    if Some(&tip) == known.as_ref() {
+        return Ok(None);
+    }
+    if let FetchOutcome::Rewound { from, to } = repo.fetch(&tip).await? {
+        let [from, to] = [from, to].map(|commit| commit.to_string());
+        return Err(RepoError::NonFastForward { from, to });
+    }
+    Ok(repo
+        .accepted()
+        .filter(|accepted| Some(accepted) != known.as_ref()))
+}
