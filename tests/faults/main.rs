@@ -25,7 +25,7 @@ use hop3_plugin_testing::FaultHost;
 
 use case::{Case, cases};
 use proof::deployed::{BYSTANDER, first_commit, migrated, one_life, template};
-use proof::{Deployed, Ground, Sweep, Verdict};
+use proof::{Deployed, EDITIONS_WENT_BACK, Ground, Sweep, Verdict};
 use stage::{Stage, end_rests};
 
 /// How many installations are under test at once.
@@ -74,10 +74,20 @@ fn f01_every_app_serves_whatever_fails_in_the_next_apply() {
             let visitors = deployed.visitors();
             let struck = met(&deployed.ground, case, |stage, host| stage.live(host));
             let mut complaints = deployed.recover(visitors, 0);
+            if struck.as_deref().is_some_and(is_amid_a_switch) {
+                complaints.retain(|complaint| !complaint.contains(EDITIONS_WENT_BACK));
+            }
             complaints.extend(told(&deployed.ground));
             struck.map_or(Verdict::Missed, |struck| placed(&struck, complaints))
         },
     );
+}
+
+/// Whether an effect belongs to the switch from one release to the next. A switch that fails halfway is taken back until its next try, so that
+/// visitors see the former edition once more; none of their requests fails.
+fn is_amid_a_switch(struck: &str) -> bool {
+    let of_switch = ["/sites/", "/proxy.sock", "/state/site.json", "/current"];
+    of_switch.iter().any(|part| struck.contains(part))
 }
 
 #[test]

@@ -136,7 +136,7 @@ impl Deployed {
 
     /// Visitors of these apps.
     pub(crate) fn visitors_of(&self, apps: &[&'static str]) -> Vec<(&'static str, Stream)> {
-        let path = |app| if app == "guestbook" { "/health" } else { "/" };
+        let path = |app: &str| if app == "guestbook" { "/health" } else { "/" };
         let ask = |app: &&'static str| (*app, self.ground.visitor(app).keep_asking(path(app)));
         apps.iter().map(ask).collect()
     }

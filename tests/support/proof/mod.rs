@@ -29,4 +29,4 @@ pub(crate) use oracle::{Expectation, Report, Wanted};
 pub(crate) use process::Process;
 pub(crate) use random::Random;
 pub(crate) use rows::{is_long, row, sample};
-pub(crate) use visitor::{Stream, Visitor};
+pub(crate) use visitor::{EDITIONS_WENT_BACK, Stream, Visitor};

@@ -13,6 +13,9 @@ const PACE: Duration = Duration::from_millis(48);
 /// What the apps of a proof put before the number of their edition.
 pub(crate) const EDITION: &str = "edition-";
 
+/// How a visitor complains of a former edition after a newer one.
+pub(crate) const EDITIONS_WENT_BACK: &str = "editions went back";
+
 /// Asks one app.
 #[derive(Debug, Clone)]
 pub(crate) struct Visitor {
@@ -48,7 +51,7 @@ impl Visitor {
     /// The answer to one request on a connection of its own; anything but 200 is an error.
     pub(crate) fn ask(&self, path: &str) -> Result<String, String> {
         let answer = self.exchange(path).map_err(|e| e.to_string())?;
-        if answer.starts_with("HTTP/1.1 200 ") {
+        if is_good(&answer) {
             return Ok(answer);
         }
         Err(answer.chars().take(200).collect())
@@ -108,7 +111,7 @@ impl Asked {
     fn note(&mut self, answer: &std::io::Result<String>, app: &str, after: Duration) {
         self.requests += 1;
         match answer {
-            Ok(text) if text.starts_with("HTTP/1.1 200 ") => {
+            Ok(text) if is_good(text) => {
                 let edition = edition_of(text);
                 if self.editions.last() != edition.as_ref() {
                     self.editions.extend(edition);
@@ -134,10 +137,14 @@ impl Asked {
             ));
         }
         if !self.editions.is_sorted() {
-            found.push(format!("I3 editions went back: {:?}", self.editions));
+            found.push(format!("I3 {EDITIONS_WENT_BACK}: {:?}", self.editions));
         }
         found
     }
+}
+
+fn is_good(answer: &str) -> bool {
+    answer.starts_with("HTTP/1.1 200 ") || answer.starts_with("HTTP/1.0 200 ")
 }
 
 /// The edition that an answer tells.
