@@ -24,7 +24,7 @@ pub(crate) use deployed::{Deployed, one_life};
 pub(crate) use effects::{Moment, Sweep, Verdict, all_moments, journal_of};
 pub(crate) use git_repo::GitRepo;
 pub(crate) use ground::{Ground, Template, texts};
-pub(crate) use life::{Life, Program};
+pub(crate) use life::{Life, Program, last_words};
 pub(crate) use oracle::{Expectation, Report, Wanted};
 pub(crate) use process::Process;
 pub(crate) use random::Random;

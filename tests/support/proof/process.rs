@@ -1,5 +1,6 @@
 //! The processes of one installation, and of no other: told by where they work, where they write, and what they were started with.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A process that cannot be mistaken for a later one with the same number.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone)]
 pub(crate) struct Process {
     /// Its working directory or, if that is elsewhere, its log; from the installation's directory.
     pub(crate) place: String,
@@ -19,6 +20,28 @@ pub(crate) struct Process {
     pub(crate) parent: u32,
     /// Its arguments.
     pub(crate) command: String,
+}
+
+/// Who cares for it may change, and what it executes; it is the same all the while.
+impl PartialEq for Process {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Process {}
+
+impl Ord for Process {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let identity = |it: &Self| (it.pid, it.start_time);
+        identity(self).cmp(&identity(other))
+    }
+}
+
+impl PartialOrd for Process {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Process {
