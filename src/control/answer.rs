@@ -77,7 +77,11 @@ impl Control {
                 problem: self.repo_problem(),
                 hint: self.repo_problem.as_ref().and_then(RepoError::hint),
             },
-            everything_held: self.desired.everything_held.clone(),
+            everything_held: self
+                .desired
+                .everything_held
+                .clone()
+                .or_else(|| self.desired.vanished.clone()),
             state_problem: self.state_problem(),
             host_problem: self.room.problem(),
             errors: self.desired.nameless.clone(),

@@ -12,5 +12,6 @@ mod cli;
 mod kill;
 mod lanes;
 mod load;
+mod rows;
 mod support;
 mod webhook;

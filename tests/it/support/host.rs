@@ -1,5 +1,6 @@
 //! A host of its own for one test: a config repo, settings, the real agent, and the end of everything that they started.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
@@ -7,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use serde_json::Value;
@@ -14,6 +16,7 @@ use tempfile::TempDir;
 
 use super::git_repo::GitRepo;
 use super::http::{self, Answer};
+use super::mount::Mount;
 use super::processes::{self, Process, Signal};
 use super::wait::{until, until_some};
 
@@ -28,6 +31,7 @@ pub(crate) struct TestHost {
     /// Where apps answer.
     pub(crate) proxy: SocketAddr,
     agent: Option<Child>,
+    mounts: Mutex<Vec<Mount>>,
     directory: TempDir,
 }
 
@@ -67,6 +71,7 @@ impl TestHost {
             repo,
             proxy,
             agent: None,
+            mounts: Mutex::default(),
             directory,
         };
         fs::write(host.path("agent.toml"), host.default_settings()).unwrap();
@@ -95,6 +100,27 @@ impl TestHost {
     /// A path in the test's own directory: `data`, `run`, `work` (the config repo's work tree), `agent.toml`, `agent.log`.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// Effect: gives a directory of the test a small file system of its own. False where this user may not do that.
+    pub(crate) fn mount_small(&self, name: &str, megabytes: u32) -> bool {
+        self.keep(Mount::small(&self.path(name), megabytes))
+    }
+
+    /// Effect: makes what a directory holds read-only for whoever asks by name, until [`Self::unmount`]. False where this user may not do that.
+    pub(crate) fn freeze(&self, name: &str) -> bool {
+        self.keep(Mount::read_only(&self.path(name)))
+    }
+
+    fn keep(&self, mount: Option<Mount>) -> bool {
+        let made = mount.is_some();
+        self.mounts.lock().unwrap().extend(mount);
+        made
+    }
+
+    /// Effect: takes the mount away that was made last.
+    pub(crate) fn unmount(&self) {
+        drop(self.mounts.lock().unwrap().pop());
     }
 
     /// Effect: rewrites agent.toml.
@@ -148,6 +174,16 @@ impl TestHost {
             "the agent ended with {status}\n{}",
             self.log()
         );
+    }
+
+    /// Waits until the agent ends by itself; gives its exit code.
+    #[track_caller]
+    pub(crate) fn until_ended(&mut self) -> i32 {
+        let mut agent = self.agent.take().expect("the agent was started");
+        let ended = RefCell::new(&mut agent);
+        let look = || ended.borrow_mut().try_wait().unwrap();
+        let status = until_some("the agent's own end", look);
+        status.code().unwrap_or(-1)
     }
 
     /// Effect: `kill -9` of the agent.
@@ -317,6 +353,9 @@ impl Drop for TestHost {
             agent.wait().ok();
         }
         processes::end_all(self.directory.path());
+        // The last one lies on those before.
+        let mut mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
+        while mounts.pop().is_some() {}
     }
 }
 

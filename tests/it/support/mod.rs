@@ -10,6 +10,7 @@ mod git_repo;
 mod guestbook;
 mod host;
 mod http;
+mod mount;
 mod processes;
 #[path = "../../support/load.rs"]
 mod stream;

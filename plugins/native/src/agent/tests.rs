@@ -283,7 +283,7 @@ async fn a_command_runs_as_the_apps_user_in_its_environment_without_a_port() {
         .unwrap();
     insta::assert_snapshot!(app.transcript().join("\n"), @r#"
     directory <root>/data/apps/shop/releases/1/tmp mode 700 owner 900:901
-    run run a command of shop/1: ./migrate --all (in <root>/data/apps/shop/releases/1/app; env HOME HOP3_APP HOP3_RELEASE PATH TMPDIR TOKEN; user 900; sandboxed)
+    run run a command of shop/1: ./migrate --all (in <root>/data/apps/shop/releases/1/app; env HOME HOP3_APP HOP3_INSTANCE HOP3_RELEASE PATH TMPDIR TOKEN; user 900; sandboxed)
     "#);
 }
 
