@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use super::super::ground::Ground;
 use super::Expectation;
 
-/// The most releases that an app may keep: those that are kept by default, the current one and a failed one.
-const RELEASES: usize = 8;
+/// The most releases that an app may have: the next deploy removes what one that was cut short has kept too many.
+const RELEASES: usize = 24;
 /// The largest log, and the most that one installation of the example may take up, in bytes.
 const LOG: u64 = 4 * 1024 * 1024;
 const TOTAL: u64 = 64 * 1024 * 1024;
