@@ -120,6 +120,8 @@ fn a_holder_that_is_killed_stops_nothing_and_the_next_apply_takes_over_without_a
     assert!(bench.drain(1, Duration::from_secs(20)));
     assert_eq!(traffic.end(), (0, 0));
     wait_until("the retired worker ended", || !is_alive(worker));
+    let socket = bench.dirs.run.join(format!("proxy-{worker}.sock"));
+    assert!(!socket.exists(), "its socket is left");
 }
 
 #[test]
