@@ -104,6 +104,7 @@ pub(crate) fn complaints(
     let mut found = Vec::new();
     found.extend(converged(report, expected));
     found.extend(answers(ground, expected));
+    found.extend(addresses(ground, report, expected));
     found.extend(processes::complaints(ground, report, expected));
     found.extend(files::complaints(ground, expected));
     if expected.apps.contains_key("guestbook") {
@@ -133,6 +134,20 @@ fn converged(report: &Report, expected: &Expectation) -> Vec<String> {
     }
     for name in expected.apps.keys().filter(|name| report.app(name).is_none()) {
         found.push(format!("I1 the agent does not know {name}"));
+    }
+    found
+}
+
+/// I6: the agent tells where every app answers.
+fn addresses(ground: &Ground, report: &Report, expected: &Expectation) -> Vec<String> {
+    let mut found = Vec::new();
+    let port = ground.proxy.port();
+    for name in expected.apps.keys() {
+        let urls = report.app(name).map(|app| app["urls"].clone());
+        let wanted = serde_json::json!([format!("http://{name}.localhost:{port}/")]);
+        if urls.as_ref() != Some(&wanted) {
+            found.push(format!("I6 {name} is told to answer at {urls:?}, not at {wanted}"));
+        }
     }
     found
 }
