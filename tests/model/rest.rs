@@ -123,7 +123,7 @@ impl World {
         for (app, before) in &self.processes {
             let now = self.processes_now(app);
             let may_differ = match *app {
-                "the proxy" => self.proxies_touched,
+                "the proxy" => self.harms_of_proxy > 0,
                 app => self.touched.contains(app),
             };
             if !may_differ && now != *before {
@@ -165,7 +165,8 @@ impl World {
     fn begin_anew(&mut self) {
         self.excused.clear();
         self.touched.clear();
-        self.proxies_touched = false;
+        self.harms_of_proxy = 0;
+        self.is_naive = false;
         self.processes.clear();
         for index in 0..self.apps.len() {
             let (name, path, is_there) = {

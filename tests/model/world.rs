@@ -28,7 +28,10 @@ pub(crate) struct World {
     pub(crate) excused: BTreeSet<&'static str>,
     /// Apps whose processes may be others at the next rest.
     pub(crate) touched: BTreeSet<&'static str>,
-    pub(crate) proxies_touched: bool,
+    /// How often the proxy was harmed since the last rest. Once, nobody notices.
+    pub(crate) harms_of_proxy: usize,
+    /// Whether the agent has just lost all that it knew of the past: then it cannot tell a rewritten history.
+    pub(crate) is_naive: bool,
     /// What ran at the last rest, by app; the proxy's under its own name.
     pub(crate) processes: BTreeMap<&'static str, BTreeSet<Process>>,
     /// The lines that were left in the guestbook.
@@ -76,7 +79,8 @@ impl World {
             apps: apps::all(),
             excused: BTreeSet::new(),
             touched: apps::all().into_iter().map(|app| app.name).collect(),
-            proxies_touched: true,
+            harms_of_proxy: 1,
+            is_naive: true,
             processes: BTreeMap::new(),
             signed: Vec::new(),
             was_full: false,
@@ -213,6 +217,9 @@ impl World {
 
     /// Somebody rewrites history: the tip is rewound, or has nothing to do with what was applied.
     fn force_push(&mut self) -> String {
+        if self.is_naive {
+            return "force-push (left out: the agent knows no past)".to_owned();
+        }
         let unrelated = self.random.below(2) == 0;
         self.with_forge(|ground| {
             if unrelated {
@@ -317,7 +324,7 @@ impl World {
     /// Effect: the forge has the main line again.
     pub(crate) fn end_astray(&mut self) {
         if self.astray {
-            self.ground.repo.push_head();
+            self.with_forge(|ground| drop(ground.repo.push_head()));
             self.astray = false;
         }
     }
@@ -374,6 +381,8 @@ impl World {
         let all = self.random.below(2) == 0;
         if all {
             fs::remove_dir_all(agent).unwrap();
+            self.is_naive = true;
+            self.end_astray();
         } else {
             for name in ["state.db", "state.db-wal", "state.db-shm"] {
                 drop(fs::remove_file(agent.join(name)));
@@ -453,8 +462,15 @@ impl World {
             return "drift (no proxy runs)".to_owned();
         };
         process.kill();
-        self.proxies_touched = true;
+        self.harm_proxy();
         format!("drift (killed {helper})")
+    }
+
+    fn harm_proxy(&mut self) {
+        self.harms_of_proxy += 1;
+        if self.harms_of_proxy > 1 {
+            self.excused.extend(self.apps.iter().map(|app| app.name));
+        }
     }
 
     fn harm_file(&mut self, name: &str, remove: bool) -> String {
@@ -465,6 +481,7 @@ impl World {
         } else {
             fs::set_permissions(path, fs::Permissions::from_mode(0))
         };
+        self.harm_proxy();
         // Before the first apply there is none.
         let how = if remove { "removed" } else { "chmod 0" };
         format!("drift ({how} {name}: {})", harmed.is_ok())

@@ -136,6 +136,18 @@ fn status_heals_a_dead_holder_too() {
 }
 
 #[test]
+fn a_document_that_was_removed_is_missed_while_it_is_served_and_put_in_place_anew() {
+    let shop = Backend::start(1);
+    let bench = Bench::with(&shop);
+    assert_eq!(bench.status().sites.len(), 1);
+    std::fs::remove_file(bench.dirs.sites.join("builtin/config.json")).unwrap();
+    assert!(bench.status().sites.is_empty());
+    assert_eq!(bench.get("shop.test", "/").text(), "1");
+    bench.apply(&[site("shop", &["shop.test"], &[&shop])]);
+    assert_eq!(bench.status().sites.len(), 1);
+}
+
+#[test]
 fn other_settings_take_over_in_the_same_way() {
     let shop = Backend::start(1);
     let mut bench = Bench::with(&shop);

@@ -71,7 +71,7 @@ fn layers(app: &str, home: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Deployers left no stamp of a release that does not run.
+/// The stamp of the app's site is there, and deployers left none of a release that does not run.
 fn stamps(app: &str, home: &Path) -> Vec<String> {
     let number = current(home);
     let of_release = |name: &str| {
@@ -81,17 +81,20 @@ fn stamps(app: &str, home: &Path) -> Vec<String> {
         rest.strip_suffix(".json").map(str::to_owned)
     };
     let stamps = entries(&home.join("state"));
+    let mut found = Vec::new();
+    if !stamps.contains(&home.join("state/site.json")) {
+        found.push(format!("I5 {app} has no stamp of its site"));
+    }
     let foreign = stamps
         .iter()
         .filter(|path| of_release(&name(path)).is_some_and(|release| release != number));
-    foreign
-        .map(|path| {
-            format!(
-                "I5 {app} runs release {number}, and there is {}",
-                path.display()
-            )
-        })
-        .collect()
+    found.extend(foreign.map(|path| {
+        format!(
+            "I5 {app} runs release {number}, and there is {}",
+            path.display()
+        )
+    }));
+    found
 }
 
 /// Somebody listens on every socket, and no lock is left of a supervisor that has ended.
