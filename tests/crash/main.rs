@@ -1,7 +1,8 @@
 //! The real agent is killed with SIGKILL at each of its effects, at any moment, and in the middle of an upgrade; the next one completes what was
 //! begun, and no app notices.
 //!
-//! The short form takes a sample of the moments, spread over all of them; `HOP3_TEST_LONG=1` takes every one. `HOP3_TEST_SEED` repeats random ones.
+//! The short form takes a sample of the moments, spread over all of them; `HOP3_TEST_LONG=1` takes every one. `HOP3_TEST_SEED` repeats random ones,
+//! `HOP3_TEST_CASE` takes those alone that are named so, `HOP3_TEST_TIMES` times.
 #![expect(
     clippy::disallowed_types,
     clippy::disallowed_methods,

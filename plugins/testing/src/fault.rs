@@ -137,7 +137,9 @@ impl FaultHost {
             }
             FaultMode::KillBefore => die(),
             FaultMode::KillWithin => {
-                tokio::time::timeout(WITHIN, pin!(act)).await.ok();
+                // It is not dropped: who is killed takes nothing back.
+                let mut act = pin!(act);
+                tokio::time::timeout(WITHIN, act.as_mut()).await.ok();
                 die()
             }
             FaultMode::KillAfter => {

@@ -1,6 +1,7 @@
 //! The effects of an apply by their names, the moments to kill the agent at, and a sweep over all of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -111,7 +112,7 @@ struct Tally {
     failed: usize,
 }
 
-impl<C: Sync + std::fmt::Display> Sweep<C> {
+impl<C: Send + Sync + std::fmt::Display> Sweep<C> {
     /// Tries all cases (or a sample of them); each worker has a place of its own. Panics when one went wrong, after all were tried.
     pub(crate) fn run<P>(
         &self,
@@ -120,7 +121,7 @@ impl<C: Sync + std::fmt::Display> Sweep<C> {
         each: impl Fn(&mut P, &C) -> Verdict + Sync,
     ) {
         let all = cases.len();
-        let cases = sample(cases, self.sample);
+        let cases = chosen(cases, self.sample);
         let next = AtomicUsize::new(0);
         let tallies: Mutex<BTreeMap<&str, Tally>> = Mutex::default();
         let failed = Mutex::new(Vec::new());
@@ -172,6 +173,17 @@ impl<C: Sync + std::fmt::Display> Sweep<C> {
         );
         assert!(missed * 10 <= tried, "too many effects were not reached");
     }
+}
+
+/// The cases to try: those whose words contain `HOP3_TEST_CASE`, each `HOP3_TEST_TIMES` times in a row; else all, or a sample of them.
+fn chosen<C: std::fmt::Display>(mut cases: Vec<C>, most: usize) -> Vec<Arc<C>> {
+    let Ok(wanted) = std::env::var("HOP3_TEST_CASE") else {
+        return sample(cases, most).into_iter().map(Arc::new).collect();
+    };
+    cases.retain(|case| case.to_string().contains(&wanted));
+    let times = std::env::var("HOP3_TEST_TIMES").map_or(1, |text| text.parse().unwrap());
+    let cases = cases.into_iter().map(Arc::new);
+    cases.flat_map(|case| vec![case; times]).collect()
 }
 
 /// One case; a panic in it is a complaint.
