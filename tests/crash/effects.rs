@@ -18,7 +18,7 @@ fn f01_an_agent_killed_at_any_effect_of_the_first_apply_completes_it_when_it_is_
     let sweep = Sweep {
         row: |_| "F01",
         what: "SIGKILL at every effect of the first apply",
-        sample: 20,
+        sample: 16,
         at_once: AT_ONCE,
         seed: None,
     };
@@ -45,7 +45,7 @@ fn f01_an_agent_killed_at_any_effect_of_the_next_apply_completes_it_while_every_
     let sweep = Sweep {
         row: |_| "F01",
         what: "SIGKILL at every effect of the next apply",
-        sample: 20,
+        sample: 16,
         at_once: AT_ONCE,
         seed: None,
     };

@@ -63,7 +63,7 @@ fn f32_a_state_with_a_bit_turned_costs_no_app_and_plans_nothing() {
     let sweep = Sweep {
         row: |_| "F32",
         what: "a bit of the state is turned",
-        sample: 16,
+        sample: 8,
         at_once: 2,
         seed: Some(seed),
     };

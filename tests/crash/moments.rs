@@ -37,7 +37,7 @@ fn f01_an_agent_killed_at_any_moment_completes_what_it_began() {
     let sweep = Sweep {
         row: |_| "F01",
         what: "SIGKILL at random moments",
-        sample: 8,
+        sample: 6,
         at_once: 2,
         seed: Some(seed),
     };

@@ -33,7 +33,7 @@ fn f30_a_newer_build_completes_what_an_older_one_was_killed_at() {
     let sweep = Sweep {
         row: |_| "F30",
         what: "upgrade after SIGKILL at every effect",
-        sample: 8,
+        sample: 6,
         at_once: 2,
         seed: None,
     };

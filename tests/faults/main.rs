@@ -46,7 +46,7 @@ fn f01_the_first_apply_survives_a_fault_at_every_effect() {
     log::keep();
     let template = template();
     let journal = journal_of(&template.ground(), |stage, host| stage.live(host));
-    sweep("faults in the first apply", 21).run(cases(&journal), || (), |(), case| {
+    sweep("faults in the first apply", 16).run(cases(&journal), || (), |(), case| {
         let ground = template.ground();
         let Some(struck) = met(&ground, case, |stage, host| stage.live(host)) else {
             return Verdict::Missed;
@@ -66,7 +66,7 @@ fn f01_every_app_serves_whatever_fails_in_the_next_apply() {
     counted.publish();
     let journal = journal_of(&counted.ground, |stage, host| stage.live(host));
     drop(counted);
-    sweep("faults in the next apply", 21).run(
+    sweep("faults in the next apply", 16).run(
         cases(&journal),
         || Deployed::new(&template),
         |deployed, case| {
@@ -98,7 +98,7 @@ fn f01_an_app_is_removed_with_its_data_kept_whatever_fails_meanwhile() {
     counted.remove_guestbook();
     let journal = journal_of(&counted.ground, |stage, host| stage.live(host));
     drop(counted);
-    sweep("faults in a removal", 7).run(
+    sweep("faults in a removal", 5).run(
         cases(&journal),
         || Deployed::new(&template),
         |deployed, case| {
@@ -127,7 +127,7 @@ fn f01_a_rollback_leads_to_the_former_release_or_to_none_whatever_fails_meanwhil
         stage.roll_back(host.clone(), "guestbook", || host.arm()).map(drop)
     });
     drop(counted);
-    sweep("faults in a rollback", 9).run(
+    sweep("faults in a rollback", 6).run(
         cases(&journal),
         || Deployed::new(&template),
         |deployed, case| {

@@ -34,7 +34,7 @@ use world::World;
 const AT_ONCE: usize = 3;
 
 #[test]
-fn after_any_walk_through_commits_and_faults_everything_is_as_promised() {
+fn model_after_any_walk_through_commits_and_faults_everything_is_as_promised() {
     let replayed = std::env::var_os("HOP3_TEST_SEED").is_some();
     let first = Random::seed();
     let walks = if replayed { 1 } else { number("HOP3_TEST_WALKS", 2, 500) };
