@@ -151,8 +151,14 @@ mod tests {
             assert_eq!(taken, Some(new.clone()));
         }
         let other = Digest::of("another");
-        assert_eq!(in_use(Some(old.clone()), Some(&other), releases()), Some(old.clone()));
-        assert_eq!(in_use(Some(old.clone()), None, releases()), Some(old.clone()));
+        assert_eq!(
+            in_use(Some(old.clone()), Some(&other), releases()),
+            Some(old.clone())
+        );
+        assert_eq!(
+            in_use(Some(old.clone()), None, releases()),
+            Some(old.clone())
+        );
         assert_eq!(in_use(None, None, releases()), None);
     }
 }

@@ -22,17 +22,21 @@ fn f01_an_agent_killed_at_any_effect_of_the_first_apply_completes_it_when_it_is_
         at_once: AT_ONCE,
         seed: None,
     };
-    sweep.run(moments, || (), |(), moment| {
-        let ground = template.ground();
-        let Some(mut complaints) = killed(&ground, moment) else {
-            return Verdict::Missed;
-        };
-        complaints.extend(one_life(&ground, &first_commit()));
-        complaints.extend(migrated(&ground, 1, 0));
-        let left = ground.end();
-        complaints.extend(left.iter().map(|it| format!("I5 it does not end: {it:?}")));
-        Verdict::Struck(complaints)
-    });
+    sweep.run(
+        moments,
+        || (),
+        |(), moment| {
+            let ground = template.ground();
+            let Some(mut complaints) = killed(&ground, moment) else {
+                return Verdict::Missed;
+            };
+            complaints.extend(one_life(&ground, &first_commit()));
+            complaints.extend(migrated(&ground, 1, 0));
+            let left = ground.end();
+            complaints.extend(left.iter().map(|it| format!("I5 it does not end: {it:?}")));
+            Verdict::Struck(complaints)
+        },
+    );
 }
 
 #[test]
@@ -49,24 +53,32 @@ fn f01_an_agent_killed_at_any_effect_of_the_next_apply_completes_it_while_every_
         at_once: AT_ONCE,
         seed: None,
     };
-    sweep.run(moments, || Deployed::new(&template), |deployed, moment| {
-        deployed.publish();
-        let visitors = deployed.visitors();
-        let killed = killed(&deployed.ground, moment);
-        let mut complaints = deployed.recover(visitors, 0);
-        let Some(before) = killed else {
-            assert!(complaints.is_empty(), "{complaints:#?}");
-            return Verdict::Missed;
-        };
-        complaints.extend(before);
-        Verdict::Struck(complaints)
-    });
+    sweep.run(
+        moments,
+        || Deployed::new(&template),
+        |deployed, moment| {
+            deployed.publish();
+            let visitors = deployed.visitors();
+            let killed = killed(&deployed.ground, moment);
+            let mut complaints = deployed.recover(visitors, 0);
+            let Some(before) = killed else {
+                assert!(complaints.is_empty(), "{complaints:#?}");
+                return Verdict::Missed;
+            };
+            complaints.extend(before);
+            Verdict::Struck(complaints)
+        },
+    );
 }
 
 #[test]
 fn f35_an_agent_that_finds_everything_as_it_should_be_makes_no_change() {
     let deployed = Deployed::new(&template());
-    let asked = ["ask /run/*.sock: ", "ask /run/proxy.sock: ", "run look for what is ours: "];
+    let asked = [
+        "ask /run/*.sock: ",
+        "ask /run/proxy.sock: ",
+        "run look for what is ours: ",
+    ];
     let changes: Vec<String> = journal_of(&deployed.ground)
         .into_iter()
         .filter(|effect| !asked.iter().any(|start| effect.starts_with(start)))
@@ -84,6 +96,8 @@ fn killed(ground: &Ground, moment: &Moment) -> Option<Vec<String>> {
     Some(if is_killed {
         Vec::new()
     } else {
-        vec![format!("the agent was to be killed, and ended with {status}")]
+        vec![format!(
+            "the agent was to be killed, and ended with {status}"
+        )]
     })
 }

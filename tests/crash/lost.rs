@@ -35,23 +35,27 @@ fn f31_apps_are_the_same_after_the_state_was_lost_and_can_be_deployed_again() {
         seed: None,
     };
     let lost = vec![Lost::Database, Lost::Everything];
-    sweep.run(lost, || Deployed::new(&template), |deployed, lost| {
-        deployed.publish();
-        let mut complaints = deployed.recover(Vec::new(), 0);
-        let before = all_processes(deployed);
-        let secret = secret(deployed);
-        let visitors = deployed.visitors();
-        lose(deployed, *lost);
-        complaints.extend(deployed.recover(visitors, 0));
-        complaints.extend(same(deployed, &before));
-        if self::secret(deployed) != secret {
-            complaints.push("I4 the generated secret is another one".to_owned());
-        }
-        // It is an installation like any other: the next commit goes live.
-        deployed.publish();
-        complaints.extend(deployed.recover(deployed.visitors(), 0));
-        Verdict::Struck(complaints)
-    });
+    sweep.run(
+        lost,
+        || Deployed::new(&template),
+        |deployed, lost| {
+            deployed.publish();
+            let mut complaints = deployed.recover(Vec::new(), 0);
+            let before = all_processes(deployed);
+            let secret = secret(deployed);
+            let visitors = deployed.visitors();
+            lose(deployed, *lost);
+            complaints.extend(deployed.recover(visitors, 0));
+            complaints.extend(same(deployed, &before));
+            if self::secret(deployed) != secret {
+                complaints.push("I4 the generated secret is another one".to_owned());
+            }
+            // It is an installation like any other: the next commit goes live.
+            deployed.publish();
+            complaints.extend(deployed.recover(deployed.visitors(), 0));
+            Verdict::Struck(complaints)
+        },
+    );
 }
 
 #[test]
@@ -67,17 +71,21 @@ fn f32_a_state_with_a_bit_turned_costs_no_app_and_plans_nothing() {
         at_once: 2,
         seed: Some(seed),
     };
-    sweep.run(bits, || Deployed::new(&template), |deployed, bit| {
-        let before = all_processes(deployed);
-        let path = deployed.ground.data().join("agent/state.db");
-        let mut bytes = fs::read(&path).unwrap();
-        let at = bit % (bytes.len() * 8);
-        bytes[at / 8] ^= 1 << (at % 8);
-        fs::write(&path, bytes).unwrap();
-        let mut complaints = deployed.recover(Vec::new(), 0);
-        complaints.extend(same(deployed, &before));
-        Verdict::Struck(complaints)
-    });
+    sweep.run(
+        bits,
+        || Deployed::new(&template),
+        |deployed, bit| {
+            let before = all_processes(deployed);
+            let path = deployed.ground.data().join("agent/state.db");
+            let mut bytes = fs::read(&path).unwrap();
+            let at = bit % (bytes.len() * 8);
+            bytes[at / 8] ^= 1 << (at % 8);
+            fs::write(&path, bytes).unwrap();
+            let mut complaints = deployed.recover(Vec::new(), 0);
+            complaints.extend(same(deployed, &before));
+            Verdict::Struck(complaints)
+        },
+    );
 }
 
 #[test]
@@ -90,20 +98,24 @@ fn f32_a_state_of_last_week_changes_nothing() {
         at_once: 1,
         seed: None,
     };
-    sweep.run(vec!["the first day"], || Deployed::new(&template), |deployed, _| {
-        let path = deployed.ground.data().join("agent/state.db");
-        let old = fs::read(&path).unwrap();
-        let mut complaints = Vec::new();
-        for _ in 0..2 {
-            deployed.publish();
-            complaints.extend(deployed.recover(Vec::new(), 0));
-        }
-        let before = all_processes(deployed);
-        fs::write(&path, &old).unwrap();
-        complaints.extend(deployed.recover(deployed.visitors(), 0));
-        complaints.extend(same(deployed, &before));
-        Verdict::Struck(complaints)
-    });
+    sweep.run(
+        vec!["the first day"],
+        || Deployed::new(&template),
+        |deployed, _| {
+            let path = deployed.ground.data().join("agent/state.db");
+            let old = fs::read(&path).unwrap();
+            let mut complaints = Vec::new();
+            for _ in 0..2 {
+                deployed.publish();
+                complaints.extend(deployed.recover(Vec::new(), 0));
+            }
+            let before = all_processes(deployed);
+            fs::write(&path, &old).unwrap();
+            complaints.extend(deployed.recover(deployed.visitors(), 0));
+            complaints.extend(same(deployed, &before));
+            Verdict::Struck(complaints)
+        },
+    );
 }
 
 /// Everything that serves.
@@ -119,7 +131,10 @@ fn same(deployed: &Deployed, before: &BTreeSet<Process>) -> Option<String> {
 }
 
 fn secret(deployed: &Deployed) -> String {
-    let path = deployed.ground.app("guestbook").join("state/secrets/MODERATOR_TOKEN");
+    let path = deployed
+        .ground
+        .app("guestbook")
+        .join("state/secrets/MODERATOR_TOKEN");
     fs::read_to_string(path).unwrap()
 }
 

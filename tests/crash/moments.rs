@@ -41,15 +41,19 @@ fn f01_an_agent_killed_at_any_moment_completes_what_it_began() {
         at_once: 2,
         seed: Some(seed),
     };
-    sweep.run(deaths.collect(), || Deployed::new(&template), |deployed, death| {
-        deployed.publish();
-        let visitors = deployed.visitors();
-        let life = Life::begin(&deployed.ground, &Program::ordinary());
-        // The moment itself is what is tried.
-        std::thread::sleep(death.after);
-        let interrupted = strike(&deployed.ground, life, death);
-        Verdict::Struck(deployed.recover(visitors, interrupted))
-    });
+    sweep.run(
+        deaths.collect(),
+        || Deployed::new(&template),
+        |deployed, death| {
+            deployed.publish();
+            let visitors = deployed.visitors();
+            let life = Life::begin(&deployed.ground, &Program::ordinary());
+            // The moment itself is what is tried.
+            std::thread::sleep(death.after);
+            let interrupted = strike(&deployed.ground, life, death);
+            Verdict::Struck(deployed.recover(visitors, interrupted))
+        },
+    );
 }
 
 /// How long one undisturbed apply of a commit takes here and now.
@@ -64,8 +68,12 @@ fn usual_length(template: &crate::proof::Template) -> Duration {
 
 /// Effect: kills whom it is about; gives how many release commands were cut short with it. Where no program runs, the agent dies.
 fn strike(ground: &Ground, mut life: Life, death: &Death) -> u32 {
-    let is_child = |process: &Process| process.parent == life.pid() && process.is_helper("internal-task");
-    let child = ground.processes().into_iter().find(|it| death.child && is_child(it));
+    let is_child =
+        |process: &Process| process.parent == life.pid() && process.is_helper("internal-task");
+    let child = ground
+        .processes()
+        .into_iter()
+        .find(|it| death.child && is_child(it));
     let Some(child) = child else {
         life.kill();
         return 0;

@@ -22,14 +22,19 @@ struct Amid {
 impl Amid {
     fn new(policy: &str) -> Self {
         let spec = format!("{SPEC}\n[deploy]\non-interrupt = \"{policy}\"\n");
-        let files = [("apps/careful/hop3.toml", &*spec), ("apps/careful/index.html", "edition-0")];
+        let files = [
+            ("apps/careful/hop3.toml", &*spec),
+            ("apps/careful/index.html", "edition-0"),
+        ];
         let ground = Template::of_files(&files).ground();
         let home = ground.app("careful").join("data");
         fs::create_dir_all(&home).unwrap();
         fs::write(home.join("go"), "").unwrap();
         assert_eq!(one_life(&ground, &serving(0)), Vec::<String>::new());
         fs::remove_file(home.join("go")).unwrap();
-        ground.repo.push(&[("apps/careful/index.html", "edition-1")], "edition-1");
+        ground
+            .repo
+            .push(&[("apps/careful/index.html", "edition-1")], "edition-1");
         let life = Life::start(&ground);
         let amid = Self { ground, life };
         amid.until_begun(2);
@@ -57,8 +62,12 @@ impl Amid {
     fn lose_power_over_the_command(self) -> Ground {
         self.life.kill();
         let processes = self.ground.processes();
-        let is_at_work = |command: &str| command.contains("began") || command.contains(" internal-task ");
-        let at_work: Vec<_> = processes.iter().filter(|it| is_at_work(&it.command)).collect();
+        let is_at_work =
+            |command: &str| command.contains("began") || command.contains(" internal-task ");
+        let at_work: Vec<_> = processes
+            .iter()
+            .filter(|it| is_at_work(&it.command))
+            .collect();
         assert!(at_work.len() >= 2, "{processes:#?}");
         at_work.iter().for_each(|process| process.kill());
         while at_work.iter().any(|process| process.lives()) {
@@ -77,20 +86,34 @@ fn f01_a_release_command_outlives_its_agent_and_is_not_run_again() {
     let amid = Amid::new("retry");
     let Amid { ground, life } = amid;
     life.kill();
-    let amid = Amid { life: Life::start(&ground), ground };
+    let amid = Amid {
+        life: Life::start(&ground),
+        ground,
+    };
     amid.let_go();
     amid.life.settled().unwrap();
-    assert_eq!((amid.lines("began"), amid.lines("ended")), (2, 2), "one for each release");
+    assert_eq!(
+        (amid.lines("began"), amid.lines("ended")),
+        (2, 2),
+        "one for each release"
+    );
     let Amid { ground, life } = amid;
     assert!(life.stop().success());
     assert_eq!(one_life(&ground, &serving(1)), Vec::<String>::new());
-    row("F01 (release command outlives its agent)", &[(1, "points"), (1, "converged")], None);
+    row(
+        "F01 (release command outlives its agent)",
+        &[(1, "points"), (1, "converged")],
+        None,
+    );
 }
 
 #[test]
 fn f01_an_interrupted_release_command_is_run_again_where_that_is_allowed() {
     let ground = Amid::new("retry").lose_power_over_the_command();
-    let amid = Amid { life: Life::start(&ground), ground };
+    let amid = Amid {
+        life: Life::start(&ground),
+        ground,
+    };
     amid.until_begun(3);
     amid.let_go();
     amid.life.settled().unwrap();
@@ -98,28 +121,44 @@ fn f01_an_interrupted_release_command_is_run_again_where_that_is_allowed() {
     let Amid { ground, life } = amid;
     assert!(life.stop().success());
     assert_eq!(one_life(&ground, &serving(1)), Vec::<String>::new());
-    row("F01 (interrupted release command, retry)", &[(1, "points"), (1, "converged")], None);
+    row(
+        "F01 (interrupted release command, retry)",
+        &[(1, "points"), (1, "converged")],
+        None,
+    );
 }
 
 #[test]
 fn f01_an_interrupted_release_command_holds_its_release_where_that_is_asked_for() {
     let ground = Amid::new("hold").lose_power_over_the_command();
-    let amid = Amid { life: Life::start(&ground), ground };
+    let amid = Amid {
+        life: Life::start(&ground),
+        ground,
+    };
     amid.let_go();
     let status = amid.life.settled().unwrap();
     assert_eq!(amid.lines("began"), 2, "it was run again");
     assert!(words(&status).contains("was interrupted"), "{status:#}");
     let answer = amid.ground.visitor("careful").ask("/").unwrap();
-    assert!(answer.contains("edition-0"), "the release before serves: {answer}");
+    assert!(
+        answer.contains("edition-0"),
+        "the release before serves: {answer}"
+    );
 
     // A commit that asks for another release lets it run.
-    amid.ground.repo.push(&[("apps/careful/index.html", "edition-2")], "edition-2");
+    amid.ground
+        .repo
+        .push(&[("apps/careful/index.html", "edition-2")], "edition-2");
     amid.life.settled().unwrap();
     assert_eq!((amid.lines("began"), amid.lines("ended")), (3, 2));
     let Amid { ground, life } = amid;
     assert!(life.stop().success());
     assert_eq!(one_life(&ground, &serving(2)), Vec::<String>::new());
-    row("F01 (interrupted release command, hold)", &[(1, "points"), (1, "converged")], None);
+    row(
+        "F01 (interrupted release command, hold)",
+        &[(1, "points"), (1, "converged")],
+        None,
+    );
 }
 
 /// What a person is told of the only app.

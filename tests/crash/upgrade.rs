@@ -1,14 +1,16 @@
 //! Another build takes over: in the middle of an apply, over a state of an older format, and in vain over one of a newer format.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
 use crate::proof::deployed::{Deployed, template};
 use crate::proof::effects::{Sweep, Verdict};
-use crate::proof::{Ground, Life, Program, all_moments, journal_of, row};
+use crate::proof::{Ground, Life, Program, all_moments, is_long, journal_of, row};
 
 /// The state as the first version made it.
 const FORMAT_1: &str = "
@@ -37,27 +39,31 @@ fn f30_a_newer_build_completes_what_an_older_one_was_killed_at() {
         at_once: 2,
         seed: None,
     };
-    sweep.run(moments, || Deployed::new(&template), |deployed, moment| {
-        deployed.publish();
-        let ground = &deployed.ground;
-        let older = ground.path("older-agent");
-        let mortal = moment.program(ground);
-        fs::copy(mortal.path(), &older).unwrap();
-        let visitors = deployed.visitors();
-        let mut life = Life::begin(ground, &mortal.moved_to(&older));
-        let killed = life.until_dead_or_settled();
-        drop(life);
-        // What it started goes on, and has no file any more that it could start again from.
-        fs::remove_file(&older).unwrap();
-        let told = make_older(ground);
-        let mut complaints = deployed.recover(visitors, 0);
-        complaints.extend(remembered(ground, told));
-        match killed {
-            None => Verdict::Missed,
-            Some(status) if status.signal() == Some(9) => Verdict::Struck(complaints),
-            Some(status) => panic!("the agent was to be killed, and ended with {status}"),
-        }
-    });
+    sweep.run(
+        moments,
+        || Deployed::new(&template),
+        |deployed, moment| {
+            deployed.publish();
+            let ground = &deployed.ground;
+            let older = ground.path("older-agent");
+            let mortal = moment.program(ground);
+            fs::copy(mortal.path(), &older).unwrap();
+            let visitors = deployed.visitors();
+            let mut life = Life::begin(ground, &mortal.moved_to(&older));
+            let killed = life.until_dead_or_settled();
+            drop(life);
+            // What it started goes on, and has no file any more that it could start again from.
+            fs::remove_file(&older).unwrap();
+            let told = make_older(ground);
+            let mut complaints = deployed.recover(visitors, 0);
+            complaints.extend(remembered(ground, told));
+            match killed {
+                None => Verdict::Missed,
+                Some(status) if status.signal() == Some(9) => Verdict::Struck(complaints),
+                Some(status) => panic!("the agent was to be killed, and ended with {status}"),
+            }
+        },
+    );
 }
 
 #[test]
@@ -65,7 +71,9 @@ fn f30_a_state_of_a_newer_format_is_refused_and_left_as_it_is() {
     let deployed = Deployed::new(&template());
     let state = state(&deployed.ground);
     let db = Connection::open(&state).unwrap();
-    let format: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    let format: i64 = db
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap();
     db.pragma_update(None, "user_version", 99).unwrap();
     // A format that knows who wrote it was written by a later version, too.
     let signed = db.execute("UPDATE meta SET value = '99.0.0' WHERE name = 'agent'", []);
@@ -85,11 +93,56 @@ fn f30_a_state_of_a_newer_format_is_refused_and_left_as_it_is() {
     db.pragma_update(None, "user_version", format).unwrap();
     if signed.is_ok() {
         let own = env!("CARGO_PKG_VERSION");
-        db.execute("UPDATE meta SET value = ?1 WHERE name = 'agent'", [own]).unwrap();
+        db.execute("UPDATE meta SET value = ?1 WHERE name = 'agent'", [own])
+            .unwrap();
     }
     drop(db);
-    assert_eq!(deployed.recover(deployed.visitors(), 0), Vec::<String>::new());
-    row("F30 (state of a newer format)", &[(1, "points"), (1, "refused"), (1, "converged")], None);
+    assert_eq!(
+        deployed.recover(deployed.visitors(), 0),
+        Vec::<String>::new()
+    );
+    row(
+        "F30 (state of a newer format)",
+        &[(1, "points"), (1, "refused"), (1, "converged")],
+        None,
+    );
+}
+
+#[test]
+fn f30_a_newer_build_killed_while_it_brings_the_state_on_leaves_the_old_format_or_the_new_one() {
+    let deployed = Deployed::new(&template());
+    let kills = if is_long() { 200 } else { 20 };
+    let mut formats = BTreeSet::new();
+    for after in 0..kills {
+        let told = make_older(&deployed.ground);
+        let life = Life::begin(&deployed.ground, &Program::ordinary());
+        // The state is opened within the first moments of a life.
+        std::thread::sleep(Duration::from_micros(after * 40_000 / kills));
+        life.kill();
+        let path = state(&deployed.ground);
+        let db = Connection::open(&path).unwrap();
+        let format: i64 = db
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .unwrap();
+        let whole: String = db
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(whole, "ok", "after {after}");
+        drop(db);
+        assert!(events(&path).len() >= told, "after {after}");
+        formats.insert(format);
+    }
+    assert_eq!(
+        deployed.recover(deployed.visitors(), 0),
+        Vec::<String>::new()
+    );
+    let kills = usize::try_from(kills).unwrap();
+    let counts = [
+        (kills, "points"),
+        (kills, "converged"),
+        (formats.len(), "formats seen"),
+    ];
+    row("F30 (SIGKILL while the state is brought on)", &counts, None);
 }
 
 fn state(ground: &Ground) -> PathBuf {
@@ -121,9 +174,15 @@ type Event = (i64, i64, Option<String>, String);
 
 fn events(path: &Path) -> Vec<Event> {
     let db = Connection::open(path).unwrap();
-    let mut query = db.prepare("SELECT seq, time, app, event FROM event ORDER BY seq").unwrap();
+    let mut query = db
+        .prepare("SELECT seq, time, app, event FROM event ORDER BY seq")
+        .unwrap();
     let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-    query.query_map([], row).unwrap().map(Result::unwrap).collect()
+    query
+        .query_map([], row)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect()
 }
 
 /// Nothing of the past is lost on the way to the newer format.

@@ -46,16 +46,20 @@ fn f01_the_first_apply_survives_a_fault_at_every_effect() {
     log::keep();
     let template = template();
     let journal = journal_of(&template.ground(), |stage, host| stage.live(host));
-    sweep("faults in the first apply", 16).run(cases(&journal), || (), |(), case| {
-        let ground = template.ground();
-        let Some(struck) = met(&ground, case, |stage, host| stage.live(host)) else {
-            return Verdict::Missed;
-        };
-        let mut complaints = one_life(&ground, &first_commit());
-        complaints.extend(migrated(&ground, 1, 0));
-        complaints.extend(told(&ground));
-        placed(&struck, complaints)
-    });
+    sweep("faults in the first apply", 16).run(
+        cases(&journal),
+        || (),
+        |(), case| {
+            let ground = template.ground();
+            let Some(struck) = met(&ground, case, |stage, host| stage.live(host)) else {
+                return Verdict::Missed;
+            };
+            let mut complaints = one_life(&ground, &first_commit());
+            complaints.extend(migrated(&ground, 1, 0));
+            complaints.extend(told(&ground));
+            placed(&struck, complaints)
+        },
+    );
 }
 
 #[test]
@@ -124,29 +128,34 @@ fn f01_a_rollback_leads_to_the_former_release_or_to_none_whatever_fails_meanwhil
     counted.publish();
     assert_eq!(counted.recover(Vec::new(), 0), Vec::<String>::new());
     let journal = journal_of(&counted.ground, |stage, host| {
-        stage.roll_back(host.clone(), "guestbook", || host.arm()).map(drop)
+        stage
+            .roll_back(host.clone(), "guestbook", || host.arm())
+            .map(drop)
     });
     drop(counted);
-    sweep("faults in a rollback", 6).run(
-        cases(&journal),
-        || Deployed::new(&template),
-        |deployed, case| {
-            deployed.publish();
-            assert_eq!(deployed.recover(Vec::new(), 0), Vec::<String>::new());
-            let visitors = deployed.visitors_of(&["echo", "site", BYSTANDER]);
-            let mut granted = false;
-            let struck = met(&deployed.ground, case, |stage, host| {
-                granted = stage.roll_back(host.clone(), "guestbook", || host.arm())?;
-                Ok(())
-            });
-            if granted {
-                deployed.note_rollback();
-            }
-            let mut complaints = deployed.recover(visitors, 0);
-            complaints.extend(told(&deployed.ground));
-            struck.map_or(Verdict::Missed, |struck| placed(&struck, complaints))
-        },
-    );
+    let place = || {
+        let mut deployed = Deployed::new(&template);
+        // What is returned to is an edition, too.
+        deployed.publish();
+        assert_eq!(deployed.recover(Vec::new(), 0), Vec::<String>::new());
+        deployed
+    };
+    sweep("faults in a rollback", 6).run(cases(&journal), place, |deployed, case| {
+        deployed.publish();
+        assert_eq!(deployed.recover(Vec::new(), 0), Vec::<String>::new());
+        let visitors = deployed.visitors_of(&["echo", "site", BYSTANDER]);
+        let mut granted = false;
+        let struck = met(&deployed.ground, case, |stage, host| {
+            granted = stage.roll_back(host.clone(), "guestbook", || host.arm())?;
+            Ok(())
+        });
+        if granted {
+            deployed.note_rollback();
+        }
+        let mut complaints = deployed.recover(visitors, 0);
+        complaints.extend(told(&deployed.ground));
+        struck.map_or(Verdict::Missed, |struck| placed(&struck, complaints))
+    });
 }
 
 /// The effects of a life without faults, by name. A rollback counts from the moment at which it is asked for.
@@ -190,7 +199,9 @@ fn placed(struck: &str, mut complaints: Vec<String>) -> Verdict {
 
 /// I9: the lives in this process have not told the secret either.
 fn told(ground: &Ground) -> Option<String> {
-    let path = ground.app("guestbook").join("state/secrets/MODERATOR_TOKEN");
+    let path = ground
+        .app("guestbook")
+        .join("state/secrets/MODERATOR_TOKEN");
     let canary = std::fs::read_to_string(path).ok()?;
     let tells = log::text().contains(&canary);
     tells.then(|| "I9 the secret is told in the loop's log".to_owned())

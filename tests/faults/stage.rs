@@ -85,9 +85,15 @@ impl Stage {
         host: Arc<dyn Host>,
     ) -> Result<(Control, mpsc::Sender<Message>), String> {
         hop3_agent::host::sweep(&self.settings.config.data_dir, 4);
-        let machine = self.settings.machine(Arc::clone(&host)).await.map_err(text)?;
+        let machine = self
+            .settings
+            .machine(Arc::clone(&host))
+            .await
+            .map_err(text)?;
         let store = self.settings.store(host).map_err(text)?;
-        Ok(Control::new(self.settings.parts(machine, store).map_err(text)?))
+        Ok(Control::new(
+            self.settings.parts(machine, store).map_err(text)?,
+        ))
     }
 
     /// A process that another case is starting at this very moment holds every lock of this one until it becomes another program.

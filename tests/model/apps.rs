@@ -58,10 +58,7 @@ impl App {
             Kind::Page => ("public/index.html", format!("<title>{edition}</title>")),
         };
         let spec = spec.replace("you asked for", &format!("you asked {edition} for"));
-        vec![
-            (self.path("hop3.toml"), spec),
-            (self.path(file), text),
-        ]
+        vec![(self.path("hop3.toml"), spec), (self.path(file), text)]
     }
 
     fn spec(&self) -> String {
@@ -81,7 +78,10 @@ impl App {
         let build = |line: &str| spec.replacen("[build]\n", &format!("[build]\n{line}\n"), 1);
         let mut ways = vec![
             (format!("{spec}\n[run\n"), "no TOML"),
-            (format!("{spec}\n[healthchek]\npath = \"/\"\n"), "an unknown section"),
+            (
+                format!("{spec}\n[healthchek]\npath = \"/\"\n"),
+                "an unknown section",
+            ),
             (build("tolchain = \"generic\""), "an unknown key"),
             (build("before-build = \"exit 7\""), "a build that fails"),
         ];

@@ -38,7 +38,9 @@ impl Disk {
             match ballast.write(&block) {
                 Ok(_) => {}
                 // What is left is smaller than that.
-                Err(error) if error.kind() == ErrorKind::StorageFull => block.truncate(block.len() / 2),
+                Err(error) if error.kind() == ErrorKind::StorageFull => {
+                    block.truncate(block.len() / 2)
+                }
                 Err(error) => panic!("the disk cannot be filled: {error}"),
             }
         }

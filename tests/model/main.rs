@@ -30,16 +30,23 @@ use std::time::{Duration, Instant};
 use proof::{Random, is_long, row};
 use world::World;
 
-/// How many walks are under way at once.
-const AT_ONCE: usize = 3;
+/// How many walks are under way at once. They wait more than they work.
+const AT_ONCE: usize = 4;
 
 #[test]
 fn model_after_any_walk_through_commits_and_faults_everything_is_as_promised() {
     let replayed = std::env::var_os("HOP3_TEST_SEED").is_some();
     let first = Random::seed();
-    let walks = if replayed { 1 } else { number("HOP3_TEST_WALKS", 2, 500) };
+    let walks = if replayed {
+        1
+    } else {
+        number("HOP3_TEST_WALKS", 2, 500)
+    };
     let steps = number("HOP3_TEST_STEPS", 12, 40);
-    println!("seeds {first} to {}, {steps} actions each", first + walks as u64 - 1);
+    println!(
+        "seeds {first} to {}, {steps} actions each",
+        first + walks as u64 - 1
+    );
     tell_what_is_left_out();
     let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
     let work = || {

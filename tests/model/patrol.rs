@@ -66,7 +66,11 @@ impl Patrol {
         let failed = failed.filter(|(app, _)| !excused.contains(app));
         failed
             .map(|(app, failed)| {
-                format!("I2 {} requests to {app} failed, the first: {}", failed.len(), failed[0])
+                format!(
+                    "I2 {} requests to {app} failed, the first: {}",
+                    failed.len(),
+                    failed[0]
+                )
             })
             .collect()
     }
@@ -77,10 +81,12 @@ impl Shared {
         let apps = self.beat.lock().unwrap().apps.clone();
         for (app, (visitor, path)) in apps {
             // A connection that breaks off is tried once more.
-            let answer = visitor.ask(path).or_else(|why| match why.starts_with("HTTP/") {
-                true => Err(why),
-                false => visitor.ask(path),
-            });
+            let answer = visitor
+                .ask(path)
+                .or_else(|why| match why.starts_with("HTTP/") {
+                    true => Err(why),
+                    false => visitor.ask(path),
+                });
             if let Err(why) = answer {
                 self.note(app, why);
             }

@@ -83,7 +83,11 @@ impl World {
         let Some(life) = &self.life else {
             return;
         };
-        for app in self.apps.iter().filter(|app| app.is_there && app.asked.is_some()) {
+        for app in self
+            .apps
+            .iter()
+            .filter(|app| app.is_there && app.asked.is_some())
+        {
             life.resume(app.name);
         }
     }
@@ -92,7 +96,9 @@ impl World {
     fn expected(&self) -> Expectation {
         let mut expected = Expectation::default();
         for app in self.apps.iter().filter(|app| app.is_there) {
-            let edition = app.asked.unwrap_or_else(|| self.serving(app.name, &app.may_serve));
+            let edition = app
+                .asked
+                .unwrap_or_else(|| self.serving(app.name, &app.may_serve));
             let text = format!("edition-{edition}");
             let visitor = (app.asks(), &*text);
             expected = expected.with(app.name, visitor, app.instances());
@@ -111,7 +117,9 @@ impl World {
         let answer = self.ground.visitor(app).ask(path).unwrap_or_default();
         let told = |edition: &&u64| {
             let edition = format!("edition-{edition}");
-            answer.split(|c: char| c != '-' && !c.is_ascii_alphanumeric()).any(|word| word == edition)
+            answer
+                .split(|c: char| c != '-' && !c.is_ascii_alphanumeric())
+                .any(|word| word == edition)
         };
         let newest = may.last().copied().unwrap_or_default();
         may.iter().rev().find(told).copied().unwrap_or(newest)
@@ -127,19 +135,33 @@ impl World {
                 app => self.touched.contains(app),
             };
             if !may_differ && now != *before {
-                found.push(format!("I2 {app} has other processes: {before:#?} are now {now:#?}"));
+                found.push(format!(
+                    "I2 {app} has other processes: {before:#?} are now {now:#?}"
+                ));
             }
         }
         let entries = oracle::entries(&self.ground);
         if entries != self.signed {
-            found.push(format!("I4 visitors left {:?}, and there is {entries:?}", self.signed));
+            found.push(format!(
+                "I4 visitors left {:?}, and there is {entries:?}",
+                self.signed
+            ));
         }
-        let again = oracle::migrations(&self.ground).into_iter().find(|(_, times)| *times > 1);
+        let again = oracle::migrations(&self.ground)
+            .into_iter()
+            .find(|(_, times)| *times > 1);
         // A command that a full disk ends may have done its work before.
         if let Some((release, times)) = again.filter(|_| !self.was_full) {
-            found.push(format!("the release command of {release} ran {times} times"));
+            found.push(format!(
+                "the release command of {release} ran {times} times"
+            ));
         }
-        if !self.ground.data().join("sites/builtin/config.json").exists() {
+        if !self
+            .ground
+            .data()
+            .join("sites/builtin/config.json")
+            .exists()
+        {
             found.push("I5 the proxy's configuration is gone".to_owned());
         }
         found
@@ -147,11 +169,16 @@ impl World {
 
     /// I8: nothing is written. What failed is tried again after a pause, and that may be now.
     fn still(&self) -> Vec<String> {
-        if self.apps.iter().any(|app| app.is_there && app.asked.is_none()) {
+        if self
+            .apps
+            .iter()
+            .any(|app| app.is_there && app.asked.is_none())
+        {
             return Vec::new();
         }
         let life = self.life.iter();
-        life.flat_map(|life| oracle::still(&self.ground, life)).collect()
+        life.flat_map(|life| oracle::still(&self.ground, life))
+            .collect()
     }
 
     fn processes_now(&self, app: &str) -> BTreeSet<crate::proof::Process> {
@@ -183,7 +210,11 @@ impl World {
             }
         }
         self.processes.insert("the proxy", self.ground.proxies());
-        if self.apps.iter().any(|app| app.name == "guestbook" && app.is_there) {
+        if self
+            .apps
+            .iter()
+            .any(|app| app.name == "guestbook" && app.is_there)
+        {
             let line = format!("at rest {}", self.rests);
             self.ground.visitor("guestbook").sign(&line).unwrap();
             self.signed.push(format!("ada: {line}"));

@@ -389,7 +389,10 @@ impl World {
             }
         }
         self.start_agent();
-        format!("state lost ({})", if all { "all of it" } else { "the store" })
+        format!(
+            "state lost ({})",
+            if all { "all of it" } else { "the store" }
+        )
     }
 
     fn remove_app(&mut self) -> String {
@@ -403,7 +406,9 @@ impl World {
         let name = app.name;
         self.patrol.leave(name);
         self.touched.insert(name);
-        self.ground.repo.git(&["rm", "-rq", &format!("apps/{name}")]);
+        self.ground
+            .repo
+            .git(&["rm", "-rq", &format!("apps/{name}")]);
         self.push(&[], &format!("without {name}"));
         format!("without {name}")
     }
@@ -425,7 +430,9 @@ impl World {
         let words: Vec<&str> = commit.split(' ').chain([&*directory]).collect();
         let gone_in = self.ground.repo.git(&words);
         let former = format!("{gone_in}~1");
-        self.ground.repo.git(&["checkout", "-q", &former, "--", &directory]);
+        self.ground
+            .repo
+            .git(&["checkout", "-q", &former, "--", &directory]);
         self.push(&files, &format!("{name} again"));
         format!("{name} again at edition {edition}")
     }
@@ -491,7 +498,10 @@ impl World {
         let index = self.present();
         let name = self.apps[index].name;
         let removed = fs::remove_file(self.ground.app(name).join("state/site.json"));
-        format!("drift (removed the site's stamp of {name}: {})", removed.is_ok())
+        format!(
+            "drift (removed the site's stamp of {name}: {})",
+            removed.is_ok()
+        )
     }
 
     /// A path in the walk's directory.

@@ -295,7 +295,8 @@ async fn an_unfinished_layer_is_never_used() {
 }
 
 #[tokio::test]
-async fn what_a_build_that_was_cut_short_left_in_the_cache_is_removed_and_the_apps_own_files_stay() {
+async fn what_a_build_that_was_cut_short_left_in_the_cache_is_removed_and_the_apps_own_files_stay()
+{
     let app = app();
     let left = app.paths.cache.join("tmp-7");
     std::fs::create_dir_all(&left).unwrap();

@@ -1,8 +1,8 @@
 //! The effects of an apply by their names, the moments to kill the agent at, and a sweep over all of them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -149,7 +149,11 @@ impl<C: Send + Sync + std::fmt::Display> Sweep<C> {
         std::thread::scope(|scope| {
             (0..self.at_once).for_each(|_| drop(scope.spawn(work)));
         });
-        self.conclude(all, &tallies.into_inner().unwrap(), &failed.into_inner().unwrap());
+        self.conclude(
+            all,
+            &tallies.into_inner().unwrap(),
+            &failed.into_inner().unwrap(),
+        );
     }
 
     fn conclude(&self, all: usize, tallies: &BTreeMap<&str, Tally>, failed: &[String]) {

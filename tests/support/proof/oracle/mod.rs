@@ -96,11 +96,7 @@ impl Expectation {
 }
 
 /// What is wrong with an installation that should have converged.
-pub(crate) fn complaints(
-    ground: &Ground,
-    report: &Report,
-    expected: &Expectation,
-) -> Vec<String> {
+pub(crate) fn complaints(ground: &Ground, report: &Report, expected: &Expectation) -> Vec<String> {
     let mut found = Vec::new();
     found.extend(converged(report, expected));
     found.extend(answers(ground, expected));
@@ -132,7 +128,11 @@ fn converged(report: &Report, expected: &Expectation) -> Vec<String> {
             found.push(format!("I1 {name} should be {wanted:?}, and is {app}"));
         }
     }
-    for name in expected.apps.keys().filter(|name| report.app(name).is_none()) {
+    for name in expected
+        .apps
+        .keys()
+        .filter(|name| report.app(name).is_none())
+    {
         found.push(format!("I1 the agent does not know {name}"));
     }
     found
@@ -146,7 +146,9 @@ fn addresses(ground: &Ground, report: &Report, expected: &Expectation) -> Vec<St
         let urls = report.app(name).map(|app| app["urls"].clone());
         let wanted = serde_json::json!([format!("http://{name}.localhost:{port}/")]);
         if urls.as_ref() != Some(&wanted) {
-            found.push(format!("I6 {name} is told to answer at {urls:?}, not at {wanted}"));
+            found.push(format!(
+                "I6 {name} is told to answer at {urls:?}, not at {wanted}"
+            ));
         }
     }
     found

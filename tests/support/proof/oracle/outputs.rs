@@ -7,14 +7,20 @@ use super::Report;
 use super::files::entries;
 
 pub(super) fn complaints(ground: &Ground, report: &Report) -> Vec<String> {
-    let path = ground.app("guestbook").join("state/secrets/MODERATOR_TOKEN");
+    let path = ground
+        .app("guestbook")
+        .join("state/secrets/MODERATOR_TOKEN");
     let Ok(canary) = std::fs::read_to_string(path) else {
         return vec!["I9 the generated secret is not there".to_owned()];
     };
     let mut outputs = report.outputs.clone();
     outputs.push(("the status", report.status.to_string()));
     outputs.push(("the plan", report.plan.to_string()));
-    let commands: Vec<String> = ground.processes().into_iter().map(|it| it.command).collect();
+    let commands: Vec<String> = ground
+        .processes()
+        .into_iter()
+        .map(|it| it.command)
+        .collect();
     outputs.push(("a process's arguments", commands.join("\n")));
     for name in [
         "agent/log",

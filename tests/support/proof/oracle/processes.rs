@@ -12,11 +12,7 @@ use super::{Expectation, Report};
 const MEMORY: u64 = 160 * 1024;
 const FILES: usize = 160;
 
-pub(super) fn complaints(
-    ground: &Ground,
-    report: &Report,
-    expected: &Expectation,
-) -> Vec<String> {
+pub(super) fn complaints(ground: &Ground, report: &Report, expected: &Expectation) -> Vec<String> {
     let processes = ground.processes();
     let mut found = proxies(&processes);
     let mut accounted = BTreeSet::new();
@@ -78,12 +74,7 @@ impl Stamped {
     }
 
     /// I5: exactly the wanted instances, each a living process.
-    fn complaints(
-        &self,
-        app: &str,
-        wanted: &[&str],
-        processes: &BTreeSet<Process>,
-    ) -> Vec<String> {
+    fn complaints(&self, app: &str, wanted: &[&str], processes: &BTreeSet<Process>) -> Vec<String> {
         let mut found = Vec::new();
         let names: Vec<&str> = self.instances.iter().map(|(name, _)| &**name).collect();
         if names != wanted {
@@ -122,7 +113,9 @@ fn told(report: &Report, app: &str, stamped: &Stamped) -> Vec<String> {
     if told == there {
         return Vec::new();
     }
-    vec![format!("I6 of {app} the agent tells {told:?}, and there is {there:?}: {status}")]
+    vec![format!(
+        "I6 of {app} the agent tells {told:?}, and there is {there:?}: {status}"
+    )]
 }
 
 /// I5: nothing runs that is not accounted for, or a descendant of what is.

@@ -19,7 +19,12 @@ pub(crate) fn still(ground: &Ground, life: &Life) -> Vec<String> {
         .iter()
         .filter(|(path, time)| before.get(*path) != Some(*time));
     changed
-        .map(|(path, _)| format!("I8 nothing was to be done, and {} was written", path.display()))
+        .map(|(path, _)| {
+            format!(
+                "I8 nothing was to be done, and {} was written",
+                path.display()
+            )
+        })
         .collect()
 }
 
