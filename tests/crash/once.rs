@@ -69,7 +69,9 @@ impl Amid {
             .filter(|it| is_at_work(&it.command))
             .collect();
         assert!(at_work.len() >= 2, "{processes:#?}");
-        at_work.iter().for_each(|process| process.kill());
+        for process in &at_work {
+            process.kill();
+        }
         while at_work.iter().any(|process| process.lives()) {
             std::thread::yield_now();
         }

@@ -39,7 +39,7 @@ impl Disk {
                 Ok(_) => {}
                 // What is left is smaller than that.
                 Err(error) if error.kind() == ErrorKind::StorageFull => {
-                    block.truncate(block.len() / 2)
+                    block.truncate(block.len() / 2);
                 }
                 Err(error) => panic!("the disk cannot be filled: {error}"),
             }

@@ -15,7 +15,9 @@
 mod action;
 mod apps;
 mod clock;
+mod commits;
 mod disk;
+mod harms;
 mod patrol;
 #[path = "../support/proof/mod.rs"]
 mod proof;
@@ -57,7 +59,7 @@ fn model_after_any_walk_through_commits_and_faults_everything_is_as_promised() {
             }
             let seed = first + index as u64;
             let walked = walk(seed, steps);
-            tally.lock().unwrap().note(seed, walked);
+            tally.lock().unwrap().note(seed, &walked);
         }
     };
     std::thread::scope(|scope| {
@@ -125,7 +127,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn note(&mut self, seed: u64, walked: Walked) {
+    fn note(&mut self, seed: u64, walked: &Walked) {
         self.walks += 1;
         self.actions += walked.actions;
         self.rests += walked.rests;
@@ -143,7 +145,7 @@ impl Tally {
     }
 
     fn conclude(&self, seed: u64) {
-        let per_walk = self.took.as_secs_f64() / self.walks as f64;
+        let per_walk = self.took.as_secs_f64() / f64::from(u32::try_from(self.walks).unwrap());
         println!(
             "{} walks, {} actions, {} rests, {} of them only after a person's word, {per_walk:.1} s for one walk",
             self.walks, self.actions, self.rests, self.late

@@ -81,12 +81,14 @@ impl Shared {
         let apps = self.beat.lock().unwrap().apps.clone();
         for (app, (visitor, path)) in apps {
             // A connection that breaks off is tried once more.
-            let answer = visitor
-                .ask(path)
-                .or_else(|why| match why.starts_with("HTTP/") {
-                    true => Err(why),
-                    false => visitor.ask(path),
-                });
+            let again = |why: String| {
+                if why.starts_with("HTTP/") {
+                    Err(why)
+                } else {
+                    visitor.ask(path)
+                }
+            };
+            let answer = visitor.ask(path).or_else(again);
             if let Err(why) = answer {
                 self.note(app, why);
             }

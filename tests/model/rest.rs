@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::clock;
 use crate::proof::{Expectation, Life, Report, oracle};
-use crate::world::World;
+use crate::world::{Trouble, World};
 
 /// After this long a person has whatever rests tried again.
 const WORD_AFTER: Duration = Duration::from_secs(5);
@@ -151,7 +151,7 @@ impl World {
             .into_iter()
             .find(|(_, times)| *times > 1);
         // A command that a full disk ends may have done its work before.
-        if let Some((release, times)) = again.filter(|_| !self.was_full) {
+        if let Some((release, times)) = again.filter(|_| !self.has(Trouble::DiskWasFull)) {
             found.push(format!(
                 "the release command of {release} ran {times} times"
             ));
@@ -193,7 +193,7 @@ impl World {
         self.excused.clear();
         self.touched.clear();
         self.harms_of_proxy = 0;
-        self.is_naive = false;
+        self.troubles.remove(&Trouble::Naive);
         self.processes.clear();
         for index in 0..self.apps.len() {
             let (name, path, is_there) = {

@@ -1,6 +1,7 @@
 //! I5 and I7 for files: whole releases, layers in use, live sockets, no half written file, and nothing that grows.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
@@ -129,10 +130,8 @@ fn half_written(ground: &Ground) -> Vec<String> {
         for path in entries(&directory) {
             let name = name(&path);
             let is_half = name.starts_with(".hop3-tmp-")
-                || name.ends_with(".new")
-                || name.ends_with(".tmp")
                 || name.contains(".partial")
-                || name.ends_with(".inputs")
+                || path.extension().is_some_and(is_of_halves)
                 || (name.starts_with("tmp-") && directory.ends_with("cache"));
             if is_half {
                 found.push(format!("I5 a leftover: {}", path.display()));
@@ -145,6 +144,10 @@ fn half_written(ground: &Ground) -> Vec<String> {
         }
     }
     found
+}
+
+fn is_of_halves(extension: &OsStr) -> bool {
+    ["new", "tmp", "inputs"].iter().any(|it| extension == *it)
 }
 
 /// I7: logs, and everything together.
