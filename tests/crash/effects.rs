@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
-use crate::proof::deployed::{Deployed, first_commit, migrated, one_life, template};
+use crate::proof::deployed::{BYSTANDER, Deployed, first_commit, migrated, one_life, template};
 use crate::proof::effects::{Sweep, Verdict};
 use crate::proof::{Ground, Life, Moment, all_moments, journal_of};
 
@@ -61,6 +61,43 @@ fn f01_an_agent_killed_at_any_effect_of_the_next_apply_completes_it_while_every_
             let visitors = deployed.visitors();
             let killed = killed(&deployed.ground, moment);
             let mut complaints = deployed.recover(visitors, 0);
+            let Some(before) = killed else {
+                assert!(complaints.is_empty(), "{complaints:#?}");
+                return Verdict::Missed;
+            };
+            complaints.extend(before);
+            Verdict::Struck(complaints)
+        },
+    );
+}
+
+#[test]
+fn f01_an_agent_killed_at_any_effect_of_a_removal_completes_it_and_the_data_stays() {
+    let template = template();
+    let mut counted = Deployed::new(&template);
+    counted.remove_guestbook();
+    let moments = all_moments(&journal_of(&counted.ground));
+    drop(counted);
+    let sweep = Sweep {
+        row: |_| "F01",
+        what: "SIGKILL at every effect of a removal",
+        sample: 4,
+        at_once: AT_ONCE,
+        seed: None,
+    };
+    sweep.run(
+        moments,
+        || Deployed::new(&template),
+        |deployed, moment| {
+            deployed.publish();
+            assert_eq!(deployed.recover(Vec::new(), 0), Vec::<String>::new());
+            deployed.remove_guestbook();
+            let visitors = deployed.visitors_of(&["echo", "site", BYSTANDER]);
+            let killed = killed(&deployed.ground, moment);
+            let mut complaints = deployed.recover(visitors, 0);
+            // Whoever comes back finds what was left.
+            deployed.bring_guestbook_back();
+            complaints.extend(deployed.recover(Vec::new(), 0));
             let Some(before) = killed else {
                 assert!(complaints.is_empty(), "{complaints:#?}");
                 return Verdict::Missed;

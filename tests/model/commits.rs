@@ -20,7 +20,7 @@ impl World {
         app.asked = Some(edition);
         app.may_serve.insert(edition);
         let (name, files) = (app.name, app.good(edition));
-        self.touched.insert(name);
+        self.note_commit(name);
         self.push(&files, &format!("{name}: edition {edition}"));
         format!("{name} at edition {edition}")
     }
@@ -31,9 +31,14 @@ impl World {
         let app = &mut self.apps[index];
         app.asked = None;
         let name = app.name;
-        self.touched.insert(name);
+        self.note_commit(name);
         self.push(&files, &format!("{name}: {why}"));
         format!("{name} with {why}")
+    }
+
+    fn note_commit(&mut self, app: &'static str) {
+        self.committed.insert(app);
+        self.touched.insert(app);
     }
 
     /// An app that the newest commit has; pages more often, because they cost least.
@@ -120,7 +125,7 @@ impl World {
         app.is_there = false;
         let name = app.name;
         self.patrol.leave(name);
-        self.touched.insert(name);
+        self.note_commit(name);
         self.ground
             .repo
             .git(&["rm", "-rq", &format!("apps/{name}")]);
@@ -139,7 +144,7 @@ impl World {
         app.asked = Some(edition);
         app.may_serve.insert(edition);
         let (name, files) = (app.name, app.good(edition));
-        self.touched.insert(name);
+        self.note_commit(name);
         let commit = "log --diff-filter=D --format=%H -n1 --";
         let directory = format!("apps/{name}");
         let words: Vec<&str> = commit.split(' ').chain([&*directory]).collect();

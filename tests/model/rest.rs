@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::apps::App;
 use crate::clock;
 use crate::proof::{Expectation, Life, Report, oracle};
 use crate::world::{Trouble, World};
@@ -22,10 +23,11 @@ impl World {
         self.note("rest");
         self.rests += 1;
         self.free_disk();
+        clock::right(&self.clock());
+        let mut found = self.mended_without_forge();
         self.start_forge();
         self.end_astray();
-        clock::right(&self.clock());
-        let mut found = self.until_converged();
+        found.extend(self.until_converged());
         if found.is_empty() {
             found.extend(self.judged());
             found.extend(self.still());
@@ -34,16 +36,50 @@ impl World {
         found
     }
 
+    /// F08: while the forge is gone, what no commit has touched is mended nevertheless, also by an agent that has started since. One that has
+    /// lost its copy of the config repo, too, waits for it.
+    fn mended_without_forge(&mut self) -> Vec<String> {
+        if !self.has(Trouble::ForgeStopped) || self.has(Trouble::Naive) {
+            return Vec::new();
+        }
+        let started = Instant::now();
+        loop {
+            self.keep_agent();
+            let silent = self.silent();
+            if silent.is_empty() || started.elapsed() > PATIENCE {
+                return silent;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Apps that no commit has touched, and that do not answer.
+    fn silent(&self) -> Vec<String> {
+        let untouched = |app: &&App| app.is_there && !self.committed.contains(app.name);
+        let asked = self.apps.iter().filter(untouched).filter_map(|app| {
+            let why = self.ground.visitor(app.name).ask(app.asks()).err()?;
+            Some(format!(
+                "F08 without the forge {} is not mended: {why}",
+                app.name
+            ))
+        });
+        asked.collect()
+    }
+
+    /// Effect: the agent runs; one that has given up is started again, as a service manager does.
+    fn keep_agent(&mut self) {
+        if self.life.as_mut().is_some_and(Life::has_ended) {
+            self.life = None;
+        }
+        self.start_agent();
+    }
+
     /// I1 and the oracle: looks until nothing is wrong any more.
     fn until_converged(&mut self) -> Vec<String> {
         let started = Instant::now();
         let mut word_at = started + WORD_AFTER;
         loop {
-            // One that has given up is started again, as a service manager does.
-            if self.life.as_mut().is_some_and(Life::has_ended) {
-                self.life = None;
-            }
-            self.start_agent();
+            self.keep_agent();
             let found = self.look();
             if found.is_empty() || started.elapsed() > PATIENCE {
                 return found;
@@ -156,14 +192,6 @@ impl World {
                 "the release command of {release} ran {times} times"
             ));
         }
-        if !self
-            .ground
-            .data()
-            .join("sites/builtin/config.json")
-            .exists()
-        {
-            found.push("I5 the proxy's configuration is gone".to_owned());
-        }
         found
     }
 
@@ -192,6 +220,7 @@ impl World {
     fn begin_anew(&mut self) {
         self.excused.clear();
         self.touched.clear();
+        self.committed.clear();
         self.harms_of_proxy = 0;
         self.troubles.remove(&Trouble::Naive);
         self.processes.clear();

@@ -26,6 +26,8 @@ pub(crate) struct World {
     pub(crate) excused: BTreeSet<&'static str>,
     /// Apps whose processes may be others at the next rest.
     pub(crate) touched: BTreeSet<&'static str>,
+    /// Apps that a commit has touched since the last rest.
+    pub(crate) committed: BTreeSet<&'static str>,
     /// How often the proxy was harmed since the last rest. Once, nobody notices.
     pub(crate) harms_of_proxy: usize,
     /// What ran at the last rest, by app; the proxy's under its own name.
@@ -83,6 +85,7 @@ impl World {
             apps: apps::all(),
             excused: BTreeSet::new(),
             touched: apps::all().into_iter().map(|app| app.name).collect(),
+            committed: BTreeSet::new(),
             harms_of_proxy: 1,
             processes: BTreeMap::new(),
             signed: Vec::new(),

@@ -25,6 +25,9 @@ pub(super) fn complaints(ground: &Ground, expected: &Expectation) -> Vec<String>
         found.extend(layers(app, &home));
         found.extend(stamps(app, &home));
     }
+    if !ground.data().join("sites/builtin/config.json").is_file() {
+        found.push("I5 the proxy's configuration is gone".to_owned());
+    }
     found.extend(sockets(&ground.run()));
     found.extend(half_written(ground));
     found.extend(bounded(ground));
