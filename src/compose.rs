@@ -15,7 +15,7 @@ use crate::execute::{Executor, Sites, chain, hex};
 use crate::host::{DataDirLock, HostConfig, SystemHost};
 use crate::machine::Machine;
 use crate::registry::{Registry, disabled};
-use crate::repo::{self, Mirror, Reference, RepoUrl, Token, TreePath};
+use crate::repo::{self, FetchLimits, Mirror, Token};
 use crate::schema::Schemas;
 use crate::state::{Origin, StateError, Store};
 use crate::webhook::HookSecret;
@@ -152,9 +152,8 @@ impl Settings {
             executor,
             schemas: Arc::clone(&self.schemas),
             repo: Arc::new(mirror),
-            repo_path: section.path.clone(),
-            repo_url: section.url.clone(),
-            poll: section.poll.max(Duration::from_secs(1)),
+            repo_path: section.path.as_str().to_owned(),
+            repo_url: section.url.to_string(),
             drift: self.config.drift_interval.max(Duration::from_secs(1)),
         })
     }
@@ -197,19 +196,16 @@ impl Settings {
 }
 
 fn open_mirror(section: &RepoConfig, data_dir: &Path) -> Result<Mirror, Abort> {
-    let mut config = repo::RepoConfig::new(
-        RepoUrl::parse(&section.url)?,
-        Reference::branch(&section.branch)?,
-    );
-    config.path = TreePath::parse(&section.path)?;
+    let mut config = repo::RepoConfig::new(section.url.clone(), section.reference.clone());
+    config.mirrors.clone_from(&section.mirrors);
+    config.path = section.path.clone();
     config.ca.clone_from(&section.ca_file);
-    config.limits.deadline = section.deadline;
-    if let Some(file) = &section.token_file {
-        config.token = Some(Token {
-            username: section.username.clone(),
-            secret: read_secret(file)?,
-        });
-    }
+    config.ssh.clone_from(&section.ssh);
+    config.history = section.history;
+    config.limits = FetchLimits::within(section.deadline);
+    config.poll = section.poll;
+    let token = section.token_file.as_ref();
+    config.token = token.map(|file| Token::in_file(&section.username, file));
     Mirror::open_or_init(data_dir.join("agent").join("repo"), config).map_err(|error| {
         let abort = Abort::new(chain(&error));
         match error.hint() {

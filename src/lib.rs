@@ -26,9 +26,13 @@ pub mod repo;
 
 pub mod schema;
 
+pub mod schedule;
+
 pub mod spec;
 
 pub mod desired;
+
+pub mod validate;
 
 // 4. What is.
 pub mod release;

@@ -135,18 +135,39 @@ fn a_plugin_depends_on_the_contract_and_on_no_other_part_of_this_repository() {
     assert!(own_dependencies(&contract, "dependencies").is_empty());
 }
 
-#[test]
-fn the_committed_schemas_are_the_ones_of_this_binary() {
+/// Asserts that the binary would write what is committed.
+#[track_caller]
+fn assert_committed(arguments: &[&str], command: &str) {
     let checked = Command::new(env!("CARGO_BIN_EXE_hop3-agent"))
-        .args(["schema", "--check"])
+        .args(arguments)
+        .arg("--check")
         .current_dir(root())
         .output()
         .expect("the binary starts");
     let complaint = String::from_utf8_lossy(&checked.stderr);
     assert!(
         checked.status.success(),
-        "{complaint}run `cargo run --profile ci -- schema --write` and commit the result"
+        "{complaint}run `cargo run --profile ci -- {command}` and commit the result"
     );
+}
+
+#[test]
+fn the_committed_schemas_are_the_ones_of_this_binary() {
+    assert_committed(&["schema"], "schema --write");
+}
+
+#[test]
+fn the_schemas_of_the_example_repo_are_the_ones_of_this_binary() {
+    let directory = "examples/gitops-repo/schema";
+    assert_committed(
+        &["schema", "hop3", "host", "--directory", directory],
+        &format!("schema hop3 host --write --directory {directory}"),
+    );
+}
+
+#[test]
+fn the_committed_reference_is_the_one_of_this_binary() {
+    assert_committed(&["reference"], "reference --write");
 }
 
 /// Where people and build services keep their checkouts. Such a path means nothing on another machine.

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::output::{CliError, Exit, colored, say};
+use super::output::{CliError, Exit, Log, colored, say};
 use super::{Global, inspect, settings};
 use crate::compose::Settings;
 use crate::control::{Control, Message, Reply, Request};
@@ -56,7 +56,7 @@ fn prepare(global: &Global) {
         tracing_subscriber::EnvFilter::try_from_env("HOP3_LOG").unwrap_or_else(|_| level.into());
     let logger = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Log)
         .with_ansi(colored(global.color))
         .with_target(false);
     if let Err(error) = logger.try_init() {

@@ -1,18 +1,18 @@
-//! `plugins` and `schema`: what this binary is made of and what it understands.
+//! `plugins`, `schema` and `reference`: what this binary is made of and what it understands.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::output::{CliError, Exit, json, out};
+use super::output::{CliError, Exit, out, plain};
 use super::settings;
 use crate::plan::Plan;
 use crate::registry::Registry;
 use crate::report::Status;
 use crate::schema;
-use crate::spec::Diagnostic;
 use crate::state::Event;
+use crate::validate::Report as ValidateReport;
 
 /// `plugins …`.
 #[derive(Debug, clap::Subcommand)]
@@ -30,15 +30,31 @@ pub(super) enum PluginsCommand {
 #[derive(Debug, clap::Args)]
 pub(super) struct SchemaArgs {
     /// hop3, agent, host, plan, status, events or validate; all names are listed without one.
-    name: Option<String>,
+    names: Vec<String>,
     /// Compare the files of a directory with what this binary would write; exit 1 when they differ.
     #[arg(long)]
     check: bool,
-    /// Write all schemas into the directory.
+    /// Write the named schemas, or all, into the directory.
     #[arg(long, conflicts_with = "check")]
     write: bool,
     /// The directory of `--check` and `--write`.
     #[arg(long, default_value = "schema", value_name = "DIR")]
+    directory: PathBuf,
+}
+
+/// Options of `reference`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ReferenceArgs {
+    /// hop3.toml, agent.toml or hosts; all names are listed without one.
+    names: Vec<String>,
+    /// Compare the pages of a directory with what this binary would write; exit 1 when they differ.
+    #[arg(long)]
+    check: bool,
+    /// Write the named pages, or all, into the directory.
+    #[arg(long, conflicts_with = "check")]
+    write: bool,
+    /// The directory of `--check` and `--write`.
+    #[arg(long, default_value = "docs/reference", value_name = "DIR")]
     directory: PathBuf,
 }
 
@@ -104,28 +120,105 @@ fn show(name: &str, registry: &Registry) -> Result<Exit, CliError> {
 
 /// `schema`.
 pub(super) fn schema(args: &SchemaArgs, registry: &Registry) -> Result<Exit, CliError> {
-    let documents = documents(registry);
-    if args.check {
-        return check(&documents, &args.directory);
-    }
-    if args.write {
-        for (name, document) in &documents {
-            write(&file(&args.directory, name), &text(document))?;
+    let documents = documents(registry).into_iter();
+    let generated = Generated {
+        what: "schema",
+        suffix: ".json",
+        files: documents
+            .map(|(name, document)| (name, pretty(&document)))
+            .collect(),
+    };
+    generated.answer(&args.names, args.check, (args.write, &args.directory))
+}
+
+/// `reference`.
+pub(super) fn reference(args: &ReferenceArgs, registry: &Registry) -> Result<Exit, CliError> {
+    let generated = Generated {
+        what: "reference",
+        suffix: ".md",
+        files: schema::reference::pages(&settings::schemas(registry)),
+    };
+    generated.answer(&args.names, args.check, (args.write, &args.directory))
+}
+
+/// Files that this binary makes of itself: printed, written, or compared with those that were committed.
+struct Generated {
+    /// The command that makes them.
+    what: &'static str,
+    suffix: &'static str,
+    files: BTreeMap<&'static str, String>,
+}
+
+impl Generated {
+    fn answer(
+        mut self,
+        names: &[String],
+        check: bool,
+        (write, directory): (bool, &Path),
+    ) -> Result<Exit, CliError> {
+        if let Some(unknown) = names
+            .iter()
+            .find(|it| !self.files.contains_key(it.as_str()))
+        {
+            let known: Vec<_> = self.files.keys().copied().collect();
+            let unknown = CliError::new(format!("there is no {} `{unknown}`", self.what));
+            return Err(unknown.hint(format!("there are {}", known.join(", "))));
         }
-        return Ok(Exit::Success);
+        if check || write {
+            self.files
+                .retain(|name, _| names.is_empty() || names.iter().any(|it| it == name));
+        }
+        match (check, write) {
+            (true, _) => self.check(directory),
+            (_, true) => self.write(directory),
+            _ => Ok(self.print(names)),
+        }
     }
-    let Some(name) = &args.name else {
-        let names: Vec<_> = documents.keys().copied().collect();
-        out(&format!("{}\n", names.join("\n")));
-        return Ok(Exit::Success);
-    };
-    let Some(document) = documents.get(name.as_str()) else {
-        let names: Vec<_> = documents.keys().copied().collect();
-        let unknown = CliError::new(format!("there is no schema `{name}`"));
-        return Err(unknown.hint(format!("schemas: {}", names.join(", "))));
-    };
-    json(document);
-    Ok(Exit::Success)
+
+    fn print(&self, names: &[String]) -> Exit {
+        if names.is_empty() {
+            let known: Vec<_> = self.files.keys().copied().collect();
+            out(&format!("{}\n", known.join("\n")));
+        }
+        for name in names {
+            plain(&self.files[name.as_str()]);
+        }
+        Exit::Success
+    }
+
+    fn check(&self, directory: &Path) -> Result<Exit, CliError> {
+        let same = |(name, text): &(&&str, &String)| {
+            let file = self.file(directory, name);
+            std::fs::read_to_string(file).is_ok_and(|found| found == **text)
+        };
+        let differing = self.files.iter().filter(|it| !same(it));
+        let differing: Vec<_> = differing
+            .map(|(name, _)| format!("`{name}{}`", self.suffix))
+            .collect();
+        if differing.is_empty() {
+            return Ok(Exit::Success);
+        }
+        Err(CliError::new(format!(
+            "{} in `{}` differ from what this binary makes",
+            differing.join(", "),
+            directory.display()
+        ))
+        .hint(format!(
+            "run `hop3-agent {} --write` and commit the result",
+            self.what
+        )))
+    }
+
+    fn write(&self, directory: &Path) -> Result<Exit, CliError> {
+        for (name, text) in &self.files {
+            write(&self.file(directory, name), text)?;
+        }
+        Ok(Exit::Success)
+    }
+
+    fn file(&self, directory: &Path, name: &str) -> PathBuf {
+        directory.join(format!("{name}{}", self.suffix))
+    }
 }
 
 /// All schemas by name.
@@ -134,37 +227,12 @@ pub(super) fn documents(registry: &Registry) -> BTreeMap<&'static str, Value> {
         ("plan", schema::answer::<Plan>()),
         ("status", schema::answer::<Status>()),
         ("events", schema::answer::<Event>()),
-        ("validate", schema::answer::<Vec<Diagnostic>>()),
+        ("validate", schema::answer::<ValidateReport>()),
     ])
 }
 
-fn check(documents: &BTreeMap<&'static str, Value>, directory: &Path) -> Result<Exit, CliError> {
-    let differing: Vec<_> = documents
-        .iter()
-        .filter(|(name, document)| {
-            std::fs::read_to_string(file(directory, name))
-                .ok()
-                .as_deref()
-                != Some(text(document).as_str())
-        })
-        .map(|(name, _)| format!("`{name}.json`"))
-        .collect();
-    if differing.is_empty() {
-        return Ok(Exit::Success);
-    }
-    Err(CliError::new(format!(
-        "{} in `{}` differ from this binary",
-        differing.join(", "),
-        directory.display()
-    ))
-    .hint("run `hop3-agent schema --write` and commit the result"))
-}
-
-fn file(directory: &Path, name: &str) -> PathBuf {
-    directory.join(format!("{name}.json"))
-}
-
-fn text(document: &Value) -> String {
+/// A schema as its file has it.
+pub(super) fn pretty(document: &Value) -> String {
     let mut text = serde_json::to_string_pretty(document).expect("schemas serialise");
     text.push('\n');
     text
@@ -172,7 +240,7 @@ fn text(document: &Value) -> String {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "schemas are written for the person who asked, away from everything the agent owns"
+    reason = "they are written for the person who asked, away from everything the agent owns"
 )]
 fn write(file: &Path, text: &str) -> Result<(), CliError> {
     std::fs::write(file, text)

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use hop3_plugin_api::{FileWrite, Host};
 use rust_embed::RustEmbed;
 
+use super::documents::{documents, pretty};
 use super::output::{CliError, Exit, out};
 use crate::host::{HostConfig, SystemHost};
+use crate::registry::Registry;
 
 /// The example repo, part of this binary.
 #[derive(RustEmbed)]
@@ -27,8 +29,11 @@ pub(super) struct InitArgs {
     settings: bool,
 }
 
+/// Schemas that editors check the files of a config repo with.
+const FOR_EDITORS: [&str; 2] = ["hop3", "host"];
+
 /// Writes the example.
-pub(super) fn init(args: &InitArgs) -> Result<Exit, CliError> {
+pub(super) fn init(args: &InitArgs, registry: &Registry) -> Result<Exit, CliError> {
     if args.settings {
         out(AGENT_TOML);
         return Ok(Exit::Success);
@@ -47,14 +52,33 @@ pub(super) fn init(args: &InitArgs) -> Result<Exit, CliError> {
         std::path::absolute(&args.directory).map_err(|error| CliError::new(error.to_string()))?;
     runtime
         .map_err(|error| CliError::new(error.to_string()))?
-        .block_on(write_example(&host, &directory))?;
+        .block_on(async {
+            write_example(&host, &directory).await?;
+            write_schemas(&host, &directory, registry).await
+        })?;
     out(&format!(
-        "wrote an example config repo to {0}\n\
+        "wrote an example config repo to {0}; editors with taplo check and complete its files by {0}/.taplo.toml\n\
          next: rename {0}/hosts/demo.toml after your host, then cd {0} && git init -b main && git add . && git commit -m 'Three apps'\n\
          then: hop3-agent init --settings > /etc/hop3-agent/agent.toml\n",
         args.directory.display()
     ));
     Ok(Exit::Success)
+}
+
+/// Effect: writes the schemas of this binary, whose plugins may be others than those of the one that the example was made with.
+async fn write_schemas(
+    host: &dyn Host,
+    directory: &Path,
+    registry: &Registry,
+) -> Result<(), CliError> {
+    for (name, document) in documents(registry) {
+        if FOR_EDITORS.contains(&name) {
+            let path = directory.join("schema").join(format!("{name}.json"));
+            let file = FileWrite::private(path, pretty(&document).into_bytes());
+            host.write_atomic(file.mode(0o644)).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Effect: writes the example repo into a directory.

@@ -8,7 +8,7 @@ use super::{Global, settings};
 use crate::control::{Reply, Request};
 use crate::plan::{Change, HoldKind, Plan};
 use crate::registry::Registry;
-use crate::report::{AppState, AppStatus, Status};
+use crate::report::{AppState, AppStatus, RepoStatus, Status};
 use crate::socket;
 use crate::state::{Event, EventKind, date};
 
@@ -50,16 +50,7 @@ pub(super) fn show_status(value: &Value, always_success: bool) -> Result<Exit, C
         status.host,
         status.revision.as_deref().map_or("none", short)
     ));
-    if let Some(problem) = &status.repo.problem {
-        out(&format!(
-            "config repo {}: {}\n",
-            status.repo.url,
-            harmless(problem)
-        ));
-        if let Some(hint) = &status.repo.hint {
-            out(&format!("hint: {}\n", harmless(hint)));
-        }
-    }
+    out(&repo_text(&status.repo));
     let problems = status.everything_held.iter().chain(&status.state_problem);
     let problems = problems.chain(&status.host_problem);
     for problem in problems.chain(&status.errors) {
@@ -73,6 +64,26 @@ pub(super) fn show_status(value: &Value, always_success: bool) -> Result<Exit, C
     } else {
         exit_code(&status)
     })
+}
+
+/// What is wrong with the config repo; nothing when nothing is.
+fn repo_text(repo: &RepoStatus) -> String {
+    let mut text = String::new();
+    if let Some(problem) = &repo.problem {
+        text += &format!("config repo {}: {}\n", repo.url, harmless(problem));
+    }
+    if let Some(hint) = &repo.hint {
+        text += &format!("hint: {}\n", harmless(hint));
+    }
+    if let Some(mirror) = &repo.mirror {
+        text += &format!(
+            "config repo {}: served by {}: {}\n",
+            repo.url,
+            mirror.url,
+            harmless(&mirror.because)
+        );
+    }
+    text
 }
 
 /// Faults first, then what waits for a person or another app; an app that a person pinned is as it should be.
@@ -133,6 +144,7 @@ pub(super) fn why(
         json(&value);
         return Ok(Exit::Success);
     }
+    out(&repo_text(&read(&value["repo"])?));
     let status: AppStatus = read(&value["status"])?;
     out(&app_text(&status));
     for hint in status.held.iter().flat_map(|held| &held.hints) {
@@ -210,6 +222,10 @@ fn event_text(event: &Event) -> String {
         EventKind::Fetched { revision } => format!("fetched {}", short(revision)),
         EventKind::FetchFailed { message } => {
             format!("the config repo could not be read: {message}")
+        }
+        EventKind::HistoryRewritten { from, to, taken } => {
+            let verdict = if *taken { "taken" } else { "refused" };
+            format!("history was rewritten from {from} to {to}: {verdict}")
         }
         EventKind::ChangeStarted {
             change,

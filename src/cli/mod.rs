@@ -123,8 +123,10 @@ enum Command {
     /// Shows what is linked into this binary.
     #[command(subcommand)]
     Plugins(documents::PluginsCommand),
-    /// Prints a JSON schema.
+    /// Prints a JSON schema, or writes and compares all.
     Schema(documents::SchemaArgs),
+    /// Prints a reference page, or writes and compares all.
+    Reference(documents::ReferenceArgs),
     /// Writes an example config repo and settings to start from.
     Init(init::InitArgs),
 }
@@ -171,6 +173,7 @@ fn dispatch(command: Command, global: &Global, registry: &Registry) -> Result<Ex
         Command::Sync { wait } => inspect::sync(wait, global, registry),
         Command::Plugins(command) => documents::plugins(&command, registry),
         Command::Schema(args) => documents::schema(&args, registry),
-        Command::Init(args) => init::init(&args),
+        Command::Reference(args) => documents::reference(&args, registry),
+        Command::Init(args) => init::init(&args, registry),
     }
 }

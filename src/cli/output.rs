@@ -90,15 +90,52 @@ pub(super) fn out(text: &str) {
     written(&mut anstream::stdout(), text);
 }
 
+/// A result on standard output, in colour if so.
+pub(super) fn show(text: &str, color: Color) {
+    let choice = if shows_color(color) {
+        anstream::ColorChoice::Always
+    } else {
+        anstream::ColorChoice::Never
+    };
+    written(
+        &mut anstream::AutoStream::new(std::io::stdout(), choice),
+        text,
+    );
+}
+
+/// Whether to use colour on standard output.
+pub(super) fn shows_color(color: Color) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+        }
+    }
+}
+
 /// A remark on standard error.
 pub(super) fn say(text: &str) {
     written(&mut anstream::stderr(), &format!("{text}\n"));
 }
 
-/// A document on standard output.
+/// A document on standard output. What could change how a terminal shows the rest is written as an escape, which means the same in JSON.
 pub(super) fn json<T: serde::Serialize>(value: &T) {
     let text = serde_json::to_string_pretty(value).expect("documents serialise");
-    written(&mut std::io::stdout(), &format!("{text}\n"));
+    let shown = |c: char| {
+        if changes_display(c) {
+            format!("\\u{:04x}", u32::from(c))
+        } else {
+            c.to_string()
+        }
+    };
+    let text: String = text.chars().map(shown).collect();
+    plain(&format!("{text}\n"));
+}
+
+/// A file on standard output, byte by byte.
+pub(super) fn plain(text: &str) {
+    written(&mut std::io::stdout(), text);
 }
 
 /// Writes; a reader that has seen enough (`… | head`) is no mistake.
@@ -122,18 +159,39 @@ pub(super) fn colored(color: Color) -> bool {
     }
 }
 
+/// Whether a character acts on a terminal, or on the direction of the text around it.
+fn changes_display(c: char) -> bool {
+    (c.is_control() && c != '\n') || is_bidi(c)
+}
+
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Text of an app or a commit, made harmless for a terminal.
 pub(super) fn harmless(text: &str) -> String {
-    let bidi = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars()
-        .map(|c| {
-            if (c.is_control() && c != '\n') || bidi(c) {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
+        .map(|c| if changes_display(c) { '\u{fffd}' } else { c })
         .collect()
+}
+
+/// Where the log goes: standard error, without what could turn the text around it. Escape sequences in values are escaped before.
+pub(super) struct Log;
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let text: String = text
+            .chars()
+            .map(|c| if is_bidi(c) { '\u{fffd}' } else { c })
+            .collect();
+        std::io::stderr().write_all(text.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
 }
 
 /// Ends a command.

@@ -4,7 +4,7 @@ use crate::compose::Settings;
 use crate::config::AgentConfig;
 use crate::registry::Registry;
 use crate::schema::Schemas;
-use crate::spec::{Sources, render};
+use crate::spec::{Linked, Sources, render};
 
 use super::Global;
 use super::output::{CliError, colored};
@@ -12,7 +12,14 @@ use super::output::{CliError, colored};
 /// The schemas of what is linked.
 pub(super) fn schemas(registry: &Registry) -> Schemas {
     let names: Vec<&str> = registry.linked().iter().map(|linked| linked.name).collect();
-    Schemas::compose_for(&names, &registry.sections())
+    let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+    Schemas::compose_for(&names, &registry.sections()).knowing(Linked {
+        builders: owned(registry.builders.names().collect()),
+        toolchains: owned(registry.toolchains.names().collect()),
+        deployers: owned(registry.deployers.names().collect()),
+        proxies: owned(registry.proxies.names().collect()),
+        addons: owned(registry.addons.names().collect()),
+    })
 }
 
 /// The settings that a command's options lead to.

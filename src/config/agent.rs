@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::agent_file::{
-    AgentFile, BuildNetworkPolicy, LimitsSection, PolicySection, RepoSection, SandboxPolicy,
-    UNBUILT, UserPolicy, WebhookProvider, WebhookSection,
+    AgentFile, BuildNetworkPolicy, LimitsSection, PolicySection, SandboxPolicy, UNBUILT, UserPolicy,
 };
-use super::{read, strangers};
+use super::agent_repo::{RepoConfig, repo};
+use super::{Found, plugin_tables, read, strangers};
 use crate::schema::Schemas;
 use crate::spec::check::Kinds;
 use crate::spec::diagnostic::Diagnostic;
@@ -20,11 +21,9 @@ use crate::spec::tree::Tree;
 
 /// Where the agent listens unless told otherwise.
 const LISTEN: &str = "127.0.0.1:9480";
-/// How long a fetch may take unless told otherwise.
-const FETCH_DEADLINE: Duration = Duration::from_mins(1);
 /// How long a build may take unless told otherwise.
 const BUILD_TIMEOUT: Duration = Duration::from_mins(30);
-/// The pace of polls and of drift probes unless told otherwise.
+/// The pace of drift probes unless told otherwise.
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// `agent.toml` with its defaults.
@@ -52,38 +51,6 @@ pub struct AgentConfig {
     pub plugin: BTreeMap<String, Value>,
     /// Remarks that stop nothing.
     pub notes: Vec<Diagnostic>,
-}
-
-/// `[repo]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RepoConfig {
-    /// Its URL.
-    pub url: String,
-    /// The branch that is followed.
-    pub branch: String,
-    /// The directory that is its root; empty for the whole.
-    pub path: String,
-    /// The time between two looks.
-    pub poll: Duration,
-    /// A file that holds the token or password.
-    pub token_file: Option<PathBuf>,
-    /// The user name that goes with it.
-    pub username: String,
-    /// Further trusted certificates.
-    pub ca_file: Option<PathBuf>,
-    /// The longest that a fetch may take.
-    pub deadline: Duration,
-    /// Pushes that a forge announces.
-    pub webhook: Option<WebhookConfig>,
-}
-
-/// `[repo.webhook]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WebhookConfig {
-    /// Whose signature is checked.
-    pub provider: WebhookProvider,
-    /// A file that holds the shared secret.
-    pub secret_file: PathBuf,
 }
 
 /// `[policy]`.
@@ -118,23 +85,21 @@ impl AgentConfig {
             ("hosts/<host>.toml in the config repo", &schemas.host),
             ("the app's hop3.toml", &schemas.hop3),
         ];
-        let file: AgentFile = read(
-            &tree,
-            &Kinds {
-                own: &schemas.agent,
-                others,
-            },
-            &UNBUILT,
-        )?;
-        let mut found = Vec::new();
+        let kinds = Kinds {
+            own: &schemas.agent,
+            others,
+        };
+        let (file, mut found) = read::<AgentFile>(&tree, &kinds, &UNBUILT);
         let listen = listen(&tree, file.listen.as_deref(), &mut found);
         absolute(&tree, &mut found);
-        let repo = file
-            .repo
-            .and_then(|section| repo(&tree, section, &mut found));
-        if !found.is_empty() {
-            return Err(found);
-        }
+        let repo = file.repo.and_then(|section| {
+            repo(
+                &tree,
+                (section, file.trust.unwrap_or_default()),
+                &mut found.all,
+            )
+        });
+        found.or_mistakes()?;
         Ok(Self {
             host: file.host,
             data_dir: file
@@ -159,19 +124,21 @@ impl AgentConfig {
                 .drift
                 .and_then(|drift| drift.interval)
                 .map_or(MINUTE, |period| period.0),
-            plugin: file.plugin.unwrap_or_default(),
+            plugin: plugin_tables(&tree),
             notes: strangers(&tree, &schemas.plugins),
         })
     }
 }
 
 /// Paths of the operator are absolute: the agent's working directory means nothing.
-fn absolute(tree: &Tree, found: &mut Vec<Diagnostic>) {
+fn absolute(tree: &Tree, found: &mut Found) {
     let one = [
         "/data-dir",
         "/run-dir",
         "/repo/token-file",
         "/repo/ca-file",
+        "/repo/ssh-key",
+        "/repo/known-hosts",
         "/repo/webhook/secret-file",
     ];
     let mut pointers: Vec<String> = one.map(str::to_owned).into();
@@ -192,7 +159,7 @@ fn absolute(tree: &Tree, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn listen(tree: &Tree, text: Option<&str>, found: &mut Vec<Diagnostic>) -> Option<SocketAddr> {
+fn listen(tree: &Tree, text: Option<&str>, found: &mut Found) -> Option<SocketAddr> {
     let text = text.unwrap_or(LISTEN);
     if text.is_empty() {
         return None;
@@ -212,62 +179,6 @@ fn listen(tree: &Tree, text: Option<&str>, found: &mut Vec<Diagnostic>) -> Optio
     address.ok()
 }
 
-fn repo(tree: &Tree, section: RepoSection, found: &mut Vec<Diagnostic>) -> Option<RepoConfig> {
-    let Some(url) = section.url else {
-        found.push(tree.key_error("/repo", "`[repo]` lacks the key `url`"));
-        return None;
-    };
-    if url
-        .split_once("://")
-        .is_some_and(|(_, rest)| rest.split('/').next().unwrap_or_default().contains('@'))
-    {
-        let hint =
-            "put the user name into `username` and the token into the file that `token-file` names";
-        found.push(
-            tree.error("/repo/url", "the URL holds credentials")
-                .hint(hint)
-                .redacted(),
-        );
-    }
-    Some(RepoConfig {
-        url,
-        branch: section.branch.unwrap_or_else(|| "main".to_owned()),
-        path: section.path.unwrap_or_default(),
-        poll: section.poll.map_or(MINUTE, |period| period.0),
-        token_file: section.token_file.map(PathBuf::from),
-        username: section.username.unwrap_or_else(|| "git".to_owned()),
-        ca_file: section.ca_file.map(PathBuf::from),
-        deadline: section.deadline.map_or(FETCH_DEADLINE, |period| period.0),
-        webhook: section
-            .webhook
-            .and_then(|webhook| checked_webhook(tree, webhook, found)),
-    })
-}
-
-fn checked_webhook(
-    tree: &Tree,
-    section: WebhookSection,
-    found: &mut Vec<Diagnostic>,
-) -> Option<WebhookConfig> {
-    if section.provider != WebhookProvider::Generic {
-        let name = tree
-            .value
-            .pointer("/repo/webhook/provider")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let message = format!("webhooks of `{name}` are not built yet");
-        found.push(
-            tree.error("/repo/webhook/provider", message)
-                .hint("use `generic`, which takes an HMAC-SHA-256 signature"),
-        );
-        return None;
-    }
-    Some(WebhookConfig {
-        provider: section.provider,
-        secret_file: section.secret_file.into(),
-    })
-}
-
 fn policy(section: &PolicySection) -> PolicyConfig {
     PolicyConfig {
         users: section.users,
@@ -283,7 +194,7 @@ fn limits(section: &LimitsSection) -> LimitsConfig {
             .build_timeout
             .map_or(BUILD_TIMEOUT, |period| period.0),
         memory: section.memory.map(ByteSize::bytes),
-        processes: section.processes,
+        processes: section.processes.map(NonZeroU64::get),
     }
 }
 
@@ -321,21 +232,6 @@ mod tests {
     }
 
     #[test]
-    fn the_repo_is_read_with_its_webhook() {
-        let config = parse(
-            "listen = \"\"\n[repo]\nurl = \"https://forge.test/ops.git\"\npoll = \"5m\"\n\
-             [repo.webhook]\nprovider = \"generic\"\nsecret-file = \"/etc/hop3-agent/hook\"\n",
-        )
-        .unwrap();
-        let repo = config.repo.unwrap();
-        assert_eq!(
-            (repo.poll.as_secs(), repo.branch.as_str(), config.listen),
-            (300, "main", None)
-        );
-        assert_eq!(repo.webhook.unwrap().provider, WebhookProvider::Generic);
-    }
-
-    #[test]
     fn a_key_in_the_wrong_file_is_told_the_right_one() {
         let found = parse("apps = [\"*\"]\n[run]\nstart = \"x\"\n").unwrap_err();
         assert_eq!(
@@ -350,23 +246,15 @@ mod tests {
     #[test]
     fn what_is_not_built_yet_refuses_in_clear_words() {
         let found = parse(
-            "[repo]\nurl = \"https://f.test/x\"\nssh-key = \"/k\"\n[trust]\nhistory = true\n",
+            "[repo]\nurl = \"https://f.test/x\"\n[trust]\nhistory = \"follow\"\nallowed-signers = []\n[gate]\n",
         )
         .unwrap_err();
         assert_eq!(
             found,
             [
-                "3:1: `repo.ssh-key` is not built yet (use an `https://` URL with `token-file`)",
-                "4:2: `trust` is not built yet (remove the section; commits are not verified yet)",
+                "5:1: `trust.allowed-signers` is not built yet (remove the key; commits are not verified yet)",
+                "6:2: `gate` is not built yet (remove the section; every change is applied)",
             ]
-        );
-        let found = parse(
-            "[repo]\nurl = \"x\"\n[repo.webhook]\nprovider = \"github\"\nsecret-file = \"/s\"\n",
-        )
-        .unwrap_err();
-        assert!(
-            found[0].starts_with("4:12: webhooks of `github` are not built yet"),
-            "{found:?}"
         );
     }
 

@@ -1,23 +1,25 @@
 //! The sections of `agent.toml` as the operator writes them, from which both the JSON schema and the reading come.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::Unbuilt;
-use crate::spec::sections::{ByteSize, Period};
+use super::later::{DriftMode, GateSection, Notify, PackagePolicy, SecretsSection};
+use crate::spec::sections::{AbsolutePath, ByteSize, Period, PluginTable, positive, up_to};
 
 /// Keys that validate and are not built yet, with what to do instead.
-pub(super) const UNBUILT: [Unbuilt; 13] = [
-    ("/repo/tag", "use `branch`"),
-    ("/repo/semver", "use `branch`"),
-    ("/repo/commit", "use `branch`"),
-    ("/repo/mirrors", "name one `url`"),
-    ("/repo/ssh-key", "use an `https://` URL with `token-file`"),
-    ("/repo/known-hosts", "use an `https://` URL with `ca-file`"),
-    ("/trust", "remove the section; commits are not verified yet"),
+pub(super) const UNBUILT: [Unbuilt; 8] = [
+    (
+        "/trust/allowed-signers",
+        "remove the key; commits are not verified yet",
+    ),
+    (
+        "/trust/paths",
+        "remove the key; commits are not verified yet",
+    ),
     ("/gate", "remove the section; every change is applied"),
     (
         "/secrets",
@@ -56,61 +58,81 @@ pub(crate) struct AgentFile {
     /// How differences between spec and reality are looked for.
     pub(super) drift: Option<DriftSection>,
     /// Settings of plugins, by plugin.
-    pub(super) plugin: Option<BTreeMap<String, Value>>,
-    /// Who may sign commits. Not built yet.
-    #[serde(rename = "trust")]
-    _trust: Option<Value>,
+    #[serde(rename = "plugin")]
+    _plugin: Option<BTreeMap<String, PluginTable>>,
+    /// Which commits are taken.
+    pub(super) trust: Option<TrustSection>,
     /// What waits for approval. Not built yet.
     #[serde(rename = "gate")]
-    _gate: Option<Value>,
+    _gate: Option<GateSection>,
     /// How secrets are decrypted. Not built yet.
     #[serde(rename = "secrets")]
-    _secrets: Option<Value>,
+    _secrets: Option<SecretsSection>,
     /// Who is told. Not built yet.
     #[serde(rename = "notify")]
-    _notify: Option<Value>,
+    _notify: Option<Notify>,
 }
 
 /// The config repo.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(super) struct RepoSection {
-    /// Its URL, without credentials.
+    /// Its URL, without a password: `https://host/path`, `ssh://git@host/path`, `git@host:path` or `file:///path`.
     pub(super) url: Option<String>,
-    /// The branch that is followed. Default `main`.
+    /// The branch that is followed, or another ref in full: `refs/…`. Default `main`.
     pub(super) branch: Option<String>,
+    /// The tag whose commit is taken, instead of a branch.
+    pub(super) tag: Option<String>,
+    /// The range of versions whose highest tag is taken, instead of a branch: `^1.4` takes `v1.4.2` and `1.9.0`.
+    pub(super) semver: Option<String>,
+    /// The commit that is taken, instead of a branch; all of its 40 digits.
+    pub(super) commit: Option<String>,
+    /// Other URLs, in order, that are asked while `url` does not answer. They may serve only what descends from the accepted commit.
+    pub(super) mirrors: Option<Vec<String>>,
     /// The directory in it that is the config repo's root.
     pub(super) path: Option<String>,
-    /// The time between two looks. Default `60s`.
+    /// The usual time between two looks: a quarter of it for ten minutes after a new commit, up to four times as long without one. Default `60s`.
     pub(super) poll: Option<Period>,
-    /// A file that holds the token or password.
+    /// A file that holds the token or password. It is read anew for each request.
     pub(super) token_file: Option<String>,
     /// The user name that goes with the token. Default `git`.
     pub(super) username: Option<String>,
-    /// A file with the certificates that are trusted beside the usual ones.
+    /// A file with the certificates of the authorities that are trusted instead of the usual ones.
     pub(super) ca_file: Option<String>,
-    /// The longest that a fetch may take. Default `60s`.
+    /// A file with the private key for `ssh` URLs, closed to everybody else.
+    pub(super) ssh_key: Option<String>,
+    /// A file with the host keys that are accepted for `ssh` URLs, as `ssh-keyscan` prints them.
+    pub(super) known_hosts: Option<String>,
+    /// The longest that a fetch may take. A connection must stand within 10 seconds and never fall silent for 20. Default `60s`.
     pub(super) deadline: Option<Period>,
     /// Pushes that a forge announces.
     pub(super) webhook: Option<WebhookSection>,
-    /// The tag that is taken. Not built yet.
-    #[serde(rename = "tag")]
-    _tag: Option<String>,
-    /// The range of tags that is followed. Not built yet.
-    #[serde(rename = "semver")]
-    _semver: Option<String>,
-    /// The commit that is taken. Not built yet.
-    #[serde(rename = "commit")]
-    _commit: Option<String>,
-    /// Other URLs. Not built yet.
-    #[serde(rename = "mirrors")]
-    _mirrors: Option<Vec<String>>,
-    /// A file with an SSH key. Not built yet.
-    #[serde(rename = "ssh-key")]
-    _ssh_key: Option<String>,
-    /// A file with SSH host keys. Not built yet.
-    #[serde(rename = "known-hosts")]
-    _known_hosts: Option<String>,
+}
+
+/// Which commits are taken.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(super) struct TrustSection {
+    /// What happens when the config repo's history was rewritten. Default `ff-only`.
+    pub(super) history: Option<HistoryPolicy>,
+    /// A file of the keys that may sign commits, in the form that `ssh-keygen` has for it. Not built yet.
+    #[serde(rename = "allowed-signers")]
+    _allowed_signers: Option<AbsolutePath>,
+    /// Files of keys for single directories of the config repo: `"apps/shop" = "/etc/hop3-agent/shop.signers"`. Not built yet.
+    #[serde(rename = "paths")]
+    _paths: Option<BTreeMap<String, AbsolutePath>>,
+}
+
+/// What happens when the newest commit does not descend from the accepted one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(super) enum HistoryPolicy {
+    /// It is refused until the history is restored.
+    #[default]
+    FfOnly,
+    /// It is taken and told, if the two have a past in common.
+    Follow,
 }
 
 /// Pushes that a forge announces.
@@ -150,9 +172,9 @@ pub(super) struct PolicySection {
     pub(super) build_network: Option<BuildNetworkPolicy>,
     /// What happens where a sandbox cannot be had. Default `best-effort`.
     pub(super) sandbox: Option<SandboxPolicy>,
-    /// Who installs host packages. Not built yet.
+    /// What happens to host packages that apps name: `install`, or `refuse` the app that lacks one. Not built yet.
     #[serde(rename = "packages")]
-    _packages: Option<Value>,
+    _packages: Option<PackagePolicy>,
 }
 
 /// As whom apps run.
@@ -196,17 +218,18 @@ pub enum SandboxPolicy {
 pub(super) struct LimitsSection {
     /// Builds at the same time. Default 2.
     #[schemars(range(min = 1, max = 64))]
+    #[serde(deserialize_with = "up_to::<64, _>")]
     pub(super) builds: Option<u16>,
     /// The longest that a build may take. Default `30m`.
     pub(super) build_timeout: Option<Period>,
     /// Memory of one build.
     pub(super) memory: Option<ByteSize>,
     /// Processes and threads of one build.
-    #[schemars(range(min = 1))]
-    pub(super) processes: Option<u64>,
-    /// Processors of one build. Not built yet.
-    #[serde(rename = "cpu")]
-    _cpu: Option<Value>,
+    pub(super) processes: Option<NonZeroU64>,
+    /// Processors of one build, such as `1.5`. Not built yet.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    #[serde(rename = "cpu", deserialize_with = "positive")]
+    _cpu: Option<f64>,
 }
 
 /// How differences between spec and reality are looked for.
@@ -215,7 +238,7 @@ pub(super) struct LimitsSection {
 pub(super) struct DriftSection {
     /// The time in which everything is looked at once. Default `60s`.
     pub(super) interval: Option<Period>,
-    /// What happens. Not built yet for a whole host.
+    /// What happens: `heal` or `report`. Not built yet for a whole host.
     #[serde(rename = "mode")]
-    _mode: Option<Value>,
+    _mode: Option<DriftMode>,
 }

@@ -7,10 +7,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Unbuilt, globs, read, strangers};
+use super::later::Previews;
+use super::{Found, Unbuilt, globs, plugin_tables, read, strangers};
 use crate::schema::Schemas;
 use crate::spec::check::Kinds;
 use crate::spec::diagnostic::Diagnostic;
+use crate::spec::linked::Part;
+use crate::spec::sections::{AddonEntry, List, Period, PluginTable};
+use crate::spec::suggest::shortened;
 use crate::spec::tree::Tree;
 
 const UNBUILT: [Unbuilt; 3] = [
@@ -41,16 +45,17 @@ pub(crate) struct HostFile {
     /// The proxy.
     proxy: Option<PluginName>,
     /// Settings of plugins, by plugin.
-    plugin: Option<BTreeMap<String, Value>>,
-    /// How long this host waits after the others. Not built yet.
+    #[serde(rename = "plugin")]
+    _plugin: Option<BTreeMap<String, PluginTable>>,
+    /// How long this host waits after the others, such as `10m`. Not built yet.
     #[serde(rename = "wave-delay")]
-    _wave_delay: Option<Value>,
+    _wave_delay: Option<Period>,
     /// Apps of branches. Not built yet.
     #[serde(rename = "previews")]
-    _previews: Option<Value>,
-    /// Data services of the host. Not built yet.
+    _previews: Option<Previews>,
+    /// Data services of the host, which apps can share. Not built yet.
     #[serde(rename = "addons")]
-    _addons: Option<Value>,
+    _addons: Option<List<AddonEntry>>,
 }
 
 /// A host file with its defaults.
@@ -75,39 +80,94 @@ pub struct HostConfig {
 impl HostConfig {
     /// Reads a host file. `path` is what messages call it.
     pub fn parse(text: &str, path: &str, schemas: &Schemas) -> Result<Self, Vec<Diagnostic>> {
-        let tree = Tree::read(path, text.as_bytes())?;
+        Self::read(text.as_bytes(), path, schemas)
+    }
+
+    /// Reads the bytes of a host file.
+    pub fn read(bytes: &[u8], path: &str, schemas: &Schemas) -> Result<Self, Vec<Diagnostic>> {
+        Self::of(&Tree::read(path, bytes)?, schemas)
+    }
+
+    /// Reads a host file that is a tree already.
+    pub(crate) fn of(tree: &Tree, schemas: &Schemas) -> Result<Self, Vec<Diagnostic>> {
         let others = [
             ("agent.toml on the host", &schemas.agent),
             ("the app's hop3.toml", &schemas.hop3),
         ];
-        let file: HostFile = read(
-            &tree,
-            &Kinds {
-                own: &schemas.host,
-                others,
-            },
-            &UNBUILT,
-        )?;
+        let kinds = Kinds {
+            own: &schemas.host,
+            others,
+        };
+        let (file, mut found) = read::<HostFile>(tree, &kinds, &UNBUILT);
+        not_directories(tree, file.apps.as_deref(), &mut found);
+        found.or_mistakes()?;
+        let mut notes = strangers(tree, &schemas.plugins);
+        notes.extend(not_linked(tree, &file, schemas));
         Ok(Self {
             apps: file.apps,
             labels: file.labels.unwrap_or_default(),
             builder: file.builder.filter(|name| name.as_str() != "auto"),
             deployer: file.deployer.filter(|name| name.as_str() != "auto"),
             proxy: file.proxy,
-            plugin: file.plugin.unwrap_or_default(),
-            notes: strangers(&tree, &schemas.plugins),
+            plugin: plugin_tables(tree),
+            notes,
         })
     }
 
     /// Whether the app of a directory (`shop` of `apps/shop`) runs on this host.
     pub fn runs(&self, directory: &str) -> bool {
         let patterns = self.apps.as_ref();
-        patterns.is_none_or(|patterns| {
-            patterns
-                .iter()
-                .any(|pattern| globs::fits(pattern, directory))
-        })
+        patterns.is_none_or(|patterns| patterns.iter().any(|it| Self::fits(it, directory)))
     }
+
+    /// Whether one pattern takes the app of a directory.
+    pub fn fits(pattern: &str, directory: &str) -> bool {
+        globs::fits(pattern, directory)
+    }
+}
+
+/// Apps are named by the directories that they lie in.
+fn not_directories(tree: &Tree, apps: Option<&[String]>, found: &mut Found) {
+    for (index, pattern) in apps.into_iter().flatten().enumerate() {
+        if let Some((_, name)) = pattern.trim_end_matches('/').rsplit_once('/') {
+            let message = format!(
+                "`{}` fits no app, for an app's name has no `/`",
+                shortened(pattern)
+            );
+            let hint = format!(
+                "write `\"{}\"`, the directory below `apps`",
+                shortened(name)
+            );
+            found.push(tree.error(&format!("/apps/{index}"), message).hint(hint));
+        }
+    }
+}
+
+/// Notes on plugins that apps of this host would be refused for.
+fn not_linked(tree: &Tree, file: &HostFile, schemas: &Schemas) -> Vec<Diagnostic> {
+    let linked = &schemas.linked;
+    let named = [
+        ("/builder", Part::Builder, &file.builder),
+        ("/deployer", Part::Deployer, &file.deployer),
+        ("/proxy", Part::Proxy, &file.proxy),
+    ];
+    let mut notes = Vec::new();
+    for (pointer, part, name) in named {
+        let Some(name) = name.as_ref().map(PluginName::as_str) else {
+            continue;
+        };
+        if name != "auto" && !linked.has(part, name) {
+            let message = format!(
+                "this binary brings no {} `{name}`, so it can deploy no app with it",
+                part.word()
+            );
+            notes.push(
+                tree.value_note(pointer, message)
+                    .hint(linked.instead(part, name)),
+            );
+        }
+    }
+    notes
 }
 
 #[cfg(test)]

@@ -11,8 +11,10 @@ use crate::desired::Recorded;
 use crate::execute::Failure;
 use crate::observe::ObservedApp;
 use crate::plan::{Held, HoldKind};
-use crate::repo::RepoError;
-use crate::report::{AppState, AppStatus, FORMAT, HoldStatus, PauseStatus, RepoStatus, Status};
+use crate::repo::{RepoError, Urgency};
+use crate::report::{
+    AppState, AppStatus, FORMAT, HoldStatus, MirrorStatus, PauseStatus, RepoStatus, Status,
+};
 
 /// What is remembered of the past for choosing plugins and holders of host names.
 pub(super) fn recorded(observed: &BTreeMap<AppName, ObservedApp>) -> Recorded {
@@ -45,7 +47,7 @@ impl Control {
             Request::Resume { app: Some(app) } => self.resume(&app).await,
             Request::Resume { app: None } => self.resume_host(),
             Request::Sync { wait } => {
-                self.look_at_repo();
+                self.look_at_repo(Urgency::Person);
                 if wait {
                     return self.waiters.push(reply);
                 }
@@ -71,12 +73,7 @@ impl Control {
             host: self.parts.host.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: self.desired.revision.clone(),
-            repo: RepoStatus {
-                url: self.parts.repo_url.clone(),
-                last_contact: self.last_contact,
-                problem: self.repo_problem(),
-                hint: self.repo_problem.as_ref().and_then(RepoError::hint),
-            },
+            repo: self.repo_status(),
             everything_held: self
                 .desired
                 .everything_held
@@ -89,6 +86,25 @@ impl Control {
                 .into_iter()
                 .map(|app| self.app_status(app, &plan.held))
                 .collect(),
+        }
+    }
+
+    fn repo_status(&self) -> RepoStatus {
+        let problem = self.repo_problem.as_ref();
+        RepoStatus {
+            url: self.parts.repo_url.clone(),
+            last_contact: self.last_contact,
+            state: match (problem, self.last_contact) {
+                (Some(problem), _) => problem.state(),
+                (None, Some(_)) => "ok".to_owned(),
+                (None, None) => "unknown".to_owned(),
+            },
+            problem: self.repo_problem(),
+            hint: problem.and_then(RepoError::hint),
+            mirror: self.stand_in.as_ref().map(|mirror| MirrorStatus {
+                url: mirror.url.clone(),
+                because: mirror.because.clone(),
+            }),
         }
     }
 
@@ -206,6 +222,7 @@ impl Control {
         let journal = self.parts.executor.store.last_step(app);
         Reply::of(&json!({
             "status": self.app_status(app, &plan.held),
+            "repo": self.repo_status(),
             "change": change,
             "last-step": journal.map(|(action, state)| json!({ "action": action, "state": state })),
             "events": self.parts.executor.store.events(Some(app), 5),

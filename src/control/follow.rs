@@ -2,68 +2,104 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hop3_plugin_api::{AppName, Digest};
+use tokio::time::Instant;
 
 use super::{Control, Fetch, Message, answer};
 use crate::desired::{ConfigTree, Loader, RevisionTree};
 use crate::plan::Held;
 use crate::registry::disabled;
-use crate::repo::{CommitId, FetchOutcome, Mirror, RepoError};
+use crate::repo::{CommitId, Look, RepoError, Urgency};
 use crate::state::EventKind;
+
+/// Longer than any look takes: the look itself says when the next one is.
+const LONG: Duration = Duration::from_hours(24);
 
 impl Control {
     /// Looks at the config repo, unless that is under way: only somebody with news needs another look after it, and whoever waits for the
     /// loop to come to rest would wait as long as looks take longer than the pause between them.
     pub(super) fn poll(&mut self) {
+        self.next_look = Instant::now() + LONG;
         if self.fetch == Fetch::Idle {
-            self.look_at_repo();
+            self.look_at_repo(Urgency::Routine);
         }
     }
 
     /// Looks at the config repo; if that is under way, once more after it.
-    pub(super) fn look_at_repo(&mut self) {
-        if self.fetch != Fetch::Idle {
-            self.fetch = Fetch::UnderWayOnceMore;
+    pub(super) fn look_at_repo(&mut self, urgency: Urgency) {
+        if let Fetch::UnderWay { again } = &mut self.fetch {
+            *again = Some(again.map_or(urgency, |before| before.max(urgency)));
             return;
         }
-        self.fetch = Fetch::UnderWay;
+        self.fetch = Fetch::UnderWay { again: None };
         let (repo, sender) = (Arc::clone(&self.parts.repo), self.sender.clone());
         let known = self.tree.as_ref().and_then(|tree| tree.commit());
         tokio::spawn(async move {
-            let result = look_at(&repo, known).await;
-            if sender.send(Message::Looked(result)).await.is_err() {
+            let look = Box::new(repo.look(known, urgency).await);
+            if sender.send(Message::Looked(look)).await.is_err() {
                 tracing::debug!("The loop ended before the config repo answered.");
             }
         });
     }
 
-    pub(super) fn looked(&mut self, result: Result<Option<CommitId>, RepoError>) {
-        let again = std::mem::replace(&mut self.fetch, Fetch::Idle) == Fetch::UnderWayOnceMore;
-        match result {
-            Ok(commit) => {
+    pub(super) fn looked(&mut self, look: Look) {
+        let before = std::mem::replace(&mut self.fetch, Fetch::Idle);
+        self.next_look = Instant::now() + look.next;
+        if let Some((from, to)) = look.rewritten {
+            self.record_rewritten(&from.to_string(), &to.to_string(), true);
+        }
+        match look.found {
+            Some(Ok(commit)) => {
                 self.repo_problem = None;
+                self.stand_in = look.stand_in;
                 self.last_contact = Some(self.now());
-                if let Some(commit) = commit {
-                    let revision = commit.to_string();
-                    self.store().record(None, &EventKind::Fetched { revision });
-                    self.load(&commit);
-                    self.reconcile();
-                }
+                self.take_up(commit);
             }
-            Err(error) => self.repo_failed(error),
+            Some(Err(error)) => self.repo_failed(error),
+            // Every server rests after failures: what was true before the look still is.
+            None => {}
         }
-        if again {
-            self.look_at_repo();
+        if let Fetch::UnderWay {
+            again: Some(urgency),
+        } = before
+        {
+            self.look_at_repo(urgency);
         }
+    }
+
+    /// Brings the host to a commit, if it is a new one.
+    fn take_up(&mut self, commit: Option<CommitId>) {
+        let Some(commit) = commit else {
+            return;
+        };
+        let revision = commit.to_string();
+        self.store().record(None, &EventKind::Fetched { revision });
+        self.load(&commit);
+        self.reconcile();
+    }
+
+    fn record_rewritten(&self, from: &str, to: &str, taken: bool) {
+        tracing::warn!(from, to, taken, "The config repo's history was rewritten.");
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.store()
+            .record(None, &EventKind::HistoryRewritten { from, to, taken });
     }
 
     fn repo_failed(&mut self, error: RepoError) {
         let message = crate::execute::chain(&error);
         tracing::warn!(url = %self.parts.repo_url, error = %message, "The config repo could not be read.");
-        if self.repo_problem().as_ref() != Some(&message) {
-            self.store()
-                .record(None, &EventKind::FetchFailed { message });
+        if self.repo_problem.as_ref() != Some(&error) {
+            match &error {
+                RepoError::NonFastForward { from, to }
+                | RepoError::AnotherRepository { from, to } => {
+                    self.record_rewritten(from, to, false);
+                }
+                _ => self
+                    .store()
+                    .record(None, &EventKind::FetchFailed { message }),
+            }
         }
         self.repo_problem = Some(error);
     }
@@ -149,19 +185,4 @@ impl Control {
             tracing::warn!(%error, "The applied commit could not be recorded.");
         }
     }
-}
-
-/// The tip of the config repo when it is not the known one, fetched.
-async fn look_at(repo: &Mirror, known: Option<CommitId>) -> Result<Option<CommitId>, RepoError> {
-    let tip = repo.tip().await?;
-    if Some(&tip) == known.as_ref() {
-        return Ok(None);
-    }
-    if let FetchOutcome::Rewound { from, to } = repo.fetch(&tip).await? {
-        let [from, to] = [from, to].map(|commit| commit.to_string());
-        return Err(RepoError::NonFastForward { from, to });
-    }
-    Ok(repo
-        .accepted()
-        .filter(|accepted| Some(accepted) != known.as_ref()))
 }

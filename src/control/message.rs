@@ -7,15 +7,15 @@ use tokio::sync::oneshot;
 
 use super::look::Seen;
 use crate::lanes::Finished;
-use crate::repo::{CommitId, RepoError};
+use crate::repo::Look;
 
 /// One trigger.
 #[derive(Debug)]
 pub enum Message {
     /// A forge said that something changed. It has no content.
     Hook,
-    /// The config repo was looked at: a new commit, or none.
-    Looked(Result<Option<CommitId>, RepoError>),
+    /// The config repo was looked at.
+    Looked(Box<Look>),
     /// The machine was looked at.
     Observed(Box<Seen>),
     /// A supervisor says that something about an app changed.

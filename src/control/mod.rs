@@ -22,7 +22,7 @@ use crate::desired::{Desired, LoaderCache, RevisionTree};
 use crate::execute::Executor;
 use crate::lanes::Lanes;
 use crate::observe::{ObservedApp, Room};
-use crate::repo::{Mirror, RepoError};
+use crate::repo::{Mirror, RepoError, StandIn, Urgency};
 use crate::schema::Schemas;
 use crate::state::{EventKind, Repairs, Store};
 
@@ -49,8 +49,6 @@ pub struct Parts {
     pub repo_path: String,
     /// Its address, for people.
     pub repo_url: String,
-    /// Between two looks at the config repo.
-    pub poll: Duration,
     /// In this time everything that runs is looked at once.
     pub drift: Duration,
 }
@@ -59,9 +57,10 @@ pub struct Parts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fetch {
     Idle,
-    UnderWay,
-    /// It is, and somebody asked again meanwhile.
-    UnderWayOnceMore,
+    UnderWay {
+        /// How urgently somebody asked again meanwhile.
+        again: Option<Urgency>,
+    },
 }
 
 /// A person or program that waits until nothing is under way.
@@ -86,6 +85,8 @@ pub struct Control {
     room: Room,
     lanes: Lanes,
     fetch: Fetch,
+    /// When the config repo is looked at next, if nobody asks before.
+    next_look: Instant,
     look: Look,
     /// Counts beginnings and ends of changes, by app: what was seen before one of them is no longer true.
     epochs: BTreeMap<AppName, u64>,
@@ -93,6 +94,8 @@ pub struct Control {
     /// When something is due although nobody asks.
     wake_at: Instant,
     repo_problem: Option<RepoError>,
+    /// The mirror that answered at the last look, if it was one.
+    stand_in: Option<StandIn>,
     last_contact: Option<Timestamp>,
     waiters: Vec<Waiter>,
     listens: Vec<String>,
@@ -122,11 +125,13 @@ impl Control {
             room: Room::default(),
             lanes: Lanes::default(),
             fetch: Fetch::Idle,
+            next_look: Instant::now(),
             look: Look::new(parts.drift),
             epochs: BTreeMap::new(),
             epochs_seen: BTreeMap::new(),
             wake_at: Instant::now(),
             repo_problem: None,
+            stand_in: None,
             last_contact: None,
             waiters: Vec::new(),
             listens: Vec::new(),
@@ -138,16 +143,15 @@ impl Control {
     /// Runs until told to stop; apps stay as they are. An error when the disk has shown that it is not to be trusted.
     pub async fn run(mut self) -> Result<(), String> {
         self.start();
-        let mut poll = paced(self.with_jitter(self.parts.poll));
         while !self.store().is_broken() {
-            let (wake, look) = (self.wake_at, self.look.due());
+            let (wake, probe, repo) = (self.wake_at, self.look.due(), self.next_look);
             tokio::select! {
                 message = self.inbox.recv() => match message {
                     None | Some(Message::Stop) => break,
                     Some(message) => self.take(message).await,
                 },
-                _ = poll.tick() => self.poll(),
-                () = tokio::time::sleep_until(look) => self.probe(),
+                () = tokio::time::sleep_until(repo) => self.poll(),
+                () = tokio::time::sleep_until(probe) => self.probe(),
                 () = tokio::time::sleep_until(wake) => self.wake(),
             }
         }
@@ -161,7 +165,7 @@ impl Control {
     /// Looks once, carries out what is to be done and returns when nothing is under way and nothing more can be done now.
     pub async fn settle(mut self) -> Self {
         self.start();
-        self.look_at_repo();
+        self.look_at_repo(Urgency::Person);
         while self.is_under_way() {
             match self.inbox.recv().await {
                 Some(message) => self.take(message).await,
@@ -180,8 +184,8 @@ impl Control {
 
     async fn take(&mut self, message: Message) {
         match message {
-            Message::Hook => self.look_at_repo(),
-            Message::Looked(result) => self.looked(result),
+            Message::Hook => self.look_at_repo(Urgency::Routine),
+            Message::Looked(look) => self.looked(*look),
             Message::Observed(seen) => self.observed(*seen).await,
             Message::Nudged(app) => self.nudged(app),
             Message::Finished(finished) => self.finished(*finished).await,
@@ -244,12 +248,6 @@ impl Control {
         u64::from_le_bytes(bytes)
     }
 
-    /// Hosts that were started together do not ask together.
-    fn with_jitter(&self, interval: Duration) -> Duration {
-        let thousandths = u32::try_from(self.random() % 100).expect("a number below 100 fits");
-        interval + interval * thousandths / 1000
-    }
-
     /// Ends what has not switched yet, waits for the rest, and leaves every app running.
     async fn stop(&mut self) {
         self.lanes.leave();
@@ -261,11 +259,4 @@ impl Control {
             }
         }
     }
-}
-
-/// Ticks with at least this pause between them: a machine too busy to keep the pace is not made busier by catching up.
-fn paced(pause: Duration) -> tokio::time::Interval {
-    let mut interval = tokio::time::interval(pause);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    interval
 }

@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use hop3_plugin_api::{
-    Abort, AppName, ArtifactKind, Digest, PlanContext, PluginError, SourceKind, SourceTree, Verdict,
+    Abort, AppName, ArtifactKind, Digest, PlanContext, PluginError, SourceTree, Verdict,
 };
 
 use super::choose::Chooser;
+use super::walk::{AppDir, Candidate, Parsed, Walk, cut_off_by};
 use super::{ConfigTree, Desired, DesiredApp, Placement, Recorded};
 use crate::config::HostConfig;
 use crate::contain::contained;
@@ -17,10 +18,7 @@ use crate::plan::{Held, HoldKind};
 use crate::registry::{Registry, disabled};
 use crate::release::{Choice, Route, Target};
 use crate::schema::Schemas;
-use crate::spec::{
-    AppFiles, AppSpec, Diagnostic, LoadedApp, Position, Sources, Surroundings, app_name_of,
-    load_app, repo_checks,
-};
+use crate::spec::{AppSpec, Diagnostic, Position, Surroundings, repo_checks};
 
 /// Files that are no part of an app's source: what they say is in the target, key by key, so that a changed domain builds nothing. A
 /// Procfile is a part of it, since other programs read it too.
@@ -44,18 +42,10 @@ pub struct LoaderCache {
     parsed: BTreeMap<String, (Digest, Arc<Parsed>)>,
 }
 
-/// One app directory.
-struct AppDir {
-    path: String,
-    tree: Arc<dyn SourceTree>,
-    loaded: Arc<Parsed>,
-}
-
-/// What an app's files came to; the name is known even when they are not valid.
-#[derive(Debug)]
-struct Parsed {
-    name: Option<AppName>,
-    app: LoadedApp,
+/// The apps of a host, and the names of those that the repo has for others.
+struct AppDirs {
+    here: Vec<AppDir>,
+    elsewhere: BTreeSet<AppName>,
 }
 
 impl Loader<'_> {
@@ -83,25 +73,31 @@ impl Loader<'_> {
         repo: &dyn ConfigTree,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Result<HostConfig, String> {
-        let Some(hosts) = repo.tree("hosts")? else {
+        let walk = self.walk(repo);
+        if walk.hosts()?.is_none() {
             return Ok(HostConfig::default());
-        };
-        let name = format!("{}.toml", self.host);
-        let path = format!("hosts/{name}");
-        let content = hosts.read(&name).map_err(|e| e.to_string())?;
-        let Some(content) = content else {
+        }
+        let path = format!("hosts/{}.toml", self.host);
+        let Some(read) = walk.host(self.host)? else {
             return Err(format!(
                 "the config repo has a `hosts` directory but no `{path}`: this host runs nothing of it"
             ));
         };
-        let content = String::from_utf8(content).map_err(|_| format!("`{path}` is not UTF-8"))?;
-        HostConfig::parse(&content, &path, self.schemas).map_err(|errors| {
+        read.map_err(|errors| {
             let first = errors.first().map_or_else(String::new, |e| {
                 format!("{}: {}", place(&e.position), e.message)
             });
             diagnostics.extend(errors);
             format!("`{path}` is not valid: {first}")
         })
+    }
+
+    fn walk<'a>(&'a self, repo: &'a dyn ConfigTree) -> Walk<'a> {
+        Walk {
+            repo,
+            schemas: self.schemas,
+            texts: false,
+        }
     }
 
     fn load_apps(
@@ -111,7 +107,10 @@ impl Loader<'_> {
         recorded: &Recorded,
         (desired, cache): (&mut Desired, &mut LoaderCache),
     ) {
-        let dirs = match self.app_dirs(repo, host, cache) {
+        let AppDirs {
+            here: dirs,
+            elsewhere,
+        } = match self.app_dirs(repo, host, cache) {
             Ok(Some(dirs)) => dirs,
             Ok(None) => {
                 desired.vanished = Some("the config repo has no `apps` directory".to_owned());
@@ -133,17 +132,17 @@ impl Loader<'_> {
                 }
             }
         }
-        let conflicts = conflicts(&dirs, recorded, desired);
+        let conflicts = conflicts(&dirs, elsewhere, recorded, desired);
         let registry = self
             .registry
             .without(&[self.disabled, &disabled(&host.plugin)].concat());
         for dir in dirs.iter().filter(|dir| !conflicts.contains(&dir.path)) {
-            let Some(spec) = &dir.loaded.app.spec else {
+            let (Some(spec), Some(tree)) = (&dir.loaded.app.spec, &dir.tree) else {
                 continue;
             };
             let commit = repo.touched(&dir.path);
             let choice = recorded.choices.get(&spec.name);
-            let chosen = contained(|| app(&registry, host, (dir, spec), choice));
+            let chosen = contained(|| app(&registry, host, (tree.as_ref(), spec), choice));
             match chosen.unwrap_or_else(|words| Err(Abort::new(cut_off_by(&words)).into())) {
                 Ok(target) => {
                     let app = DesiredApp {
@@ -164,82 +163,57 @@ impl Loader<'_> {
         repo: &dyn ConfigTree,
         host: &HostConfig,
         cache: &mut LoaderCache,
-    ) -> Result<Option<Vec<AppDir>>, String> {
-        let Some(apps) = repo.tree("apps")? else {
+    ) -> Result<Option<AppDirs>, String> {
+        let walk = self.walk(repo);
+        let Some(candidates) = walk.candidates()? else {
             return Ok(None);
         };
-        let mut dirs = Vec::new();
-        let mut parsed = BTreeMap::new();
-        for entry in apps.list("").map_err(|e| e.to_string())? {
-            if entry.kind != SourceKind::Directory || !host.runs(&entry.name) {
-                continue;
-            }
-            let path = format!("apps/{}", entry.name);
-            let Some(tree) = repo.tree(&path)? else {
-                continue;
-            };
-            let parsed_now = contained(|| self.parse(&path, &tree, cache));
-            let loaded = parsed_now.unwrap_or_else(|words| Ok(Some(cut_off(&path, &words))))?;
-            let Some(loaded) = loaded else {
-                continue;
-            };
-            parsed.insert(path.clone(), (tree.digest(), Arc::clone(&loaded)));
-            dirs.push(AppDir { path, tree, loaded });
+        let runs = |candidate: &Candidate| host.runs(&candidate.name);
+        let (wanted, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(runs);
+        let known = |path: &str, tree: &dyn SourceTree| cache.known(path, tree);
+        let mut here = Vec::new();
+        for candidate in &wanted {
+            here.extend(walk.app(candidate, &known)?);
         }
-        cache.parsed = parsed;
-        Ok(Some(dirs))
+        cache.renew(&here);
+        let names = others
+            .iter()
+            .filter_map(|other| AppName::parse(&other.name).ok());
+        Ok(Some(AppDirs {
+            here,
+            elsewhere: names.collect(),
+        }))
+    }
+}
+
+impl LoaderCache {
+    /// What a directory came to, if it is the same as then.
+    fn known(&self, path: &str, tree: &dyn SourceTree) -> Option<Arc<Parsed>> {
+        let (digest, parsed) = self.parsed.get(path)?;
+        (*digest == tree.digest()).then(|| Arc::clone(parsed))
     }
 
-    fn parse(
-        &self,
-        path: &str,
-        tree: &Arc<dyn SourceTree>,
-        cache: &LoaderCache,
-    ) -> Result<Option<Arc<Parsed>>, String> {
-        if let Some((_, loaded)) = cache
-            .parsed
-            .get(path)
-            .filter(|(digest, _)| *digest == tree.digest())
-        {
-            return Ok(Some(Arc::clone(loaded)));
-        }
-        let (specs, procfiles) = (
-            ["hop3/hop3.toml", "hop3.toml"],
-            ["hop3/Procfile", "Procfile"],
-        );
-        if let Some(refused) = link_among(path, tree.as_ref(), &[specs, procfiles].concat())? {
-            return Ok(Some(Arc::new(refused)));
-        }
-        let spec = first_of(tree.as_ref(), &specs)?;
-        let procfile = first_of(tree.as_ref(), &procfiles)?;
-        if spec.is_none() && procfile.is_none() {
-            return Ok(None);
-        }
-        let named = |found: &Option<(&str, Vec<u8>)>| {
-            found.as_ref().map(|(file, _)| format!("{path}/{file}"))
-        };
-        let (spec_path, procfile_path) = (named(&spec), named(&procfile));
-        let files = AppFiles {
-            directory: path,
-            spec: spec_path
-                .as_deref()
-                .zip(spec.as_ref().map(|(_, bytes)| bytes.as_slice())),
-            procfile: procfile_path
-                .as_deref()
-                .zip(procfile.as_ref().map(|(_, bytes)| bytes.as_slice())),
-        };
-        Ok(Some(Arc::new(Parsed {
-            name: app_name_of(&files),
-            app: load_app(self.schemas, &files),
-        })))
+    /// Remembers these directories, as far as they could be read, and forgets all others.
+    fn renew(&mut self, dirs: &[AppDir]) {
+        let read = dirs.iter().filter(|dir| !dir.loaded.unread);
+        let digested = read.filter_map(|dir| {
+            let digest = dir.tree.as_ref()?.digest();
+            Some((dir.path.clone(), (digest, Arc::clone(&dir.loaded))))
+        });
+        self.parsed = digested.collect();
     }
 }
 
 /// Apps that stand in each other's way, by directory. The holder of a host name keeps it.
-fn conflicts(dirs: &[AppDir], recorded: &Recorded, desired: &mut Desired) -> BTreeSet<String> {
-    let specs: Vec<AppSpec> = dirs
+fn conflicts(
+    dirs: &[AppDir],
+    elsewhere: BTreeSet<AppName>,
+    recorded: &Recorded,
+    desired: &mut Desired,
+) -> BTreeSet<String> {
+    let specs: Vec<&AppSpec> = dirs
         .iter()
-        .filter_map(|dir| dir.loaded.app.spec.clone())
+        .filter_map(|dir| dir.loaded.app.spec.as_ref())
         .collect();
     let broken = dirs
         .iter()
@@ -251,6 +225,8 @@ fn conflicts(dirs: &[AppDir], recorded: &Recorded, desired: &mut Desired) -> BTr
         &Surroundings {
             holders: recorded.holders.clone(),
             broken,
+            known: Arc::new(elsewhere),
+            ..Surroundings::default()
         },
     );
     for (directory, diagnostics) in &found {
@@ -279,7 +255,7 @@ fn hold(app: AppName, kind: HoldKind, error: &Diagnostic) -> Held {
 fn app(
     registry: &Registry,
     host: &HostConfig,
-    (dir, spec): (&AppDir, &AppSpec),
+    (source, spec): (&dyn SourceTree, &AppSpec),
     recorded: Option<&Choice>,
 ) -> Result<Target, PluginError> {
     if let Some(unbuilt) = spec.unbuilt.first() {
@@ -308,7 +284,7 @@ fn app(
     }
     let cx = PlanContext {
         app: &spec.name,
-        source: dir.tree.as_ref(),
+        source,
         config: &spec.config,
     };
     resolve(
@@ -319,7 +295,7 @@ fn app(
             spec,
             cx,
         },
-        &dir.tree.digest_without(&SPEC_FILES),
+        &source.digest_without(&SPEC_FILES),
     )
 }
 
@@ -371,67 +347,6 @@ fn resolve(chooser: &Chooser<'_>, source: &Digest) -> Result<Target, PluginError
         route,
         deploy: spec.deploy.clone(),
     })
-}
-
-/// The first of these files that is there.
-fn first_of<'p>(
-    tree: &dyn SourceTree,
-    paths: &[&'p str],
-) -> Result<Option<(&'p str, Vec<u8>)>, String> {
-    for path in paths {
-        if let Some(bytes) = tree.read(path).map_err(|e| e.to_string())? {
-            return Ok(Some((path, bytes)));
-        }
-    }
-    Ok(None)
-}
-
-/// A symbolic link in the place of one of these files is a mistake, not a file: its target is never read.
-fn link_among(path: &str, tree: &dyn SourceTree, names: &[&str]) -> Result<Option<Parsed>, String> {
-    for name in names {
-        if tree.link_target(name).map_err(|e| e.to_string())?.is_none() {
-            continue;
-        }
-        let at = Position {
-            file: format!("{path}/{name}"),
-            line: 1,
-            column: 1,
-        };
-        let error =
-            Diagnostic::error_at(at, "this file is a symbolic link").hint("commit a regular file");
-        let directory = path.rsplit('/').next().unwrap_or(path);
-        return Ok(Some(Parsed {
-            name: AppName::parse(directory).ok(),
-            app: LoadedApp {
-                spec: None,
-                diagnostics: vec![error],
-                sources: Sources::default(),
-            },
-        }));
-    }
-    Ok(None)
-}
-
-/// What is known of an app that the agent cannot even read: its directory.
-fn cut_off(path: &str, words: &str) -> Arc<Parsed> {
-    let at = Position {
-        file: path.to_owned(),
-        line: 1,
-        column: 1,
-    };
-    let directory = path.rsplit('/').next().unwrap_or(path);
-    Arc::new(Parsed {
-        name: AppName::parse(directory).ok(),
-        app: LoadedApp {
-            spec: None,
-            diagnostics: vec![Diagnostic::error_at(at, cut_off_by(words))],
-            sources: Sources::default(),
-        },
-    })
-}
-
-fn cut_off_by(words: &str) -> String {
-    format!("a mistake in the agent or in a plugin cut off its reading: {words}")
 }
 
 /// The hold of an app whose files are not valid; only the message when not even its name is.

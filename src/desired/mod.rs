@@ -4,6 +4,7 @@
 mod choose;
 mod load;
 mod tree;
+pub mod walk;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +28,11 @@ pub trait ConfigTree: Send + Sync {
 
     /// The newest commit that touched a path, as far as is known.
     fn touched(&self, path: &str) -> Option<String>;
+
+    /// Whether a directory is a submodule, where [`SourceTree::list`] cannot tell: a commit lists it as one, a work tree as a directory.
+    fn is_submodule(&self, _path: &str) -> bool {
+        false
+    }
 }
 
 /// What all apps of a host should be.

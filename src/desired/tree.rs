@@ -1,5 +1,6 @@
 //! A config repo at one revision, and a directory in its place.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -62,9 +63,11 @@ impl ConfigTree for RevisionTree {
     }
 }
 
-/// A directory with `apps/`, for `validate` and `plan --repo` on a work tree.
+/// A directory with `apps/`, for `validate` and `plan --repo` on a work tree. It shows what a commit of it would hold.
 pub struct DirectoryRepo {
     root: PathBuf,
+    /// What `.gitmodules` names: a fresh checkout has an empty directory there.
+    submodules: BTreeSet<String>,
 }
 
 impl DirectoryRepo {
@@ -72,6 +75,7 @@ impl DirectoryRepo {
     pub fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
+            submodules: submodules(root),
         }
     }
 }
@@ -82,13 +86,37 @@ impl ConfigTree for DirectoryRepo {
     }
 
     fn tree(&self, path: &str) -> Result<Option<Arc<dyn SourceTree>>, String> {
-        let directory = self.root.join(path);
-        Ok(directory
-            .is_dir()
-            .then(|| Arc::new(DirectoryTree::new(directory)) as Arc<dyn SourceTree>))
+        let mut directory = self.root.clone();
+        for step in path.split('/') {
+            directory.push(step);
+            if !is_directory(&directory) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Arc::new(DirectoryTree::new(directory))))
     }
 
     fn touched(&self, _path: &str) -> Option<String> {
         None
     }
+
+    fn is_submodule(&self, path: &str) -> bool {
+        self.submodules.contains(path)
+    }
+}
+
+/// Whether a path is a directory itself: a commit does not follow links either.
+fn is_directory(path: &Path) -> bool {
+    path.symlink_metadata()
+        .is_ok_and(|metadata| metadata.is_dir())
+}
+
+/// The paths of the work tree's submodules. Lines of `.gitmodules` that are anything else mean nothing here.
+fn submodules(root: &Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(root.join(".gitmodules")).unwrap_or_default();
+    let path = |line: &str| {
+        let (key, value) = line.split_once('=')?;
+        (key.trim() == "path").then(|| value.trim().trim_matches('"').to_owned())
+    };
+    text.lines().filter_map(path).collect()
 }

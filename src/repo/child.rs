@@ -1,29 +1,28 @@
-//! The fetching child: this binary again, with its own memory, its own limits and a deadline, so that a hostile server can only kill it.
+//! The agent's side of the fetching child: this binary again, with its own memory, its own limits and a deadline, so that a hostile server
+//! can only kill it. The other side is [`super::helper`].
 //!
-//! The request, with the token, goes in over its standard input and the answer comes out as JSON; nothing secret is ever an argument or a
+//! The order, with the token, goes in over its standard input and the answer comes out as JSON; nothing secret is ever an argument or a
 //! variable. The agent keeps the input open: when the agent dies the child reads its end and takes its whole group with it.
 
-use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
 use super::failure::Asked;
-use super::{CommitId, FetchLimits, RepoError, fetch, tls};
+use super::reference::{Reference, Tip};
+use super::{CommitId, Credential, FetchLimits, RepoError, RepoUrl, SshIdentity};
 
 /// The name of the helper among the agent's arguments.
 const ENTRYPOINT: &str = "internal-fetch";
-/// The largest request or answer.
-const MESSAGE_LIMIT: u64 = 256 * 1024;
+/// The largest order or answer.
+pub(super) const MESSAGE_LIMIT: u64 = 256 * 1024;
 /// How much of the child's last words is kept.
 const WORDS_LIMIT: u64 = 4096;
-/// What a fetch may take beside its memory: mapped packs and the address space that the allocator reserves without using it.
-const ADDRESS_SPACE: u64 = 4 * 1024 * 1024 * 1024;
 
 /// Variables that the child sees beside `PATH`: how this machine reaches and trusts others.
 const VARIABLES: [&str; 10] = [
@@ -39,58 +38,117 @@ const VARIABLES: [&str; 10] = [
     "SSL_CERT_DIR",
 ];
 
-/// What the child is asked to do. Holds the token: never printed.
+/// What the child is asked to do, and where. Holds the token: never printed.
 #[derive(Serialize, Deserialize)]
-pub(super) struct FetchRequest {
-    /// The mirror, or where a new one is made.
-    pub(super) directory: PathBuf,
-    /// Where to fetch from.
-    pub(super) url: String,
-    /// What to fetch.
-    pub(super) commit: CommitId,
-    /// The commit that it should descend from.
-    pub(super) base: Option<CommitId>,
-    /// Commits of which a new mirror needs the history.
-    pub(super) keep: Vec<CommitId>,
+pub(super) struct Order {
+    /// The server.
+    pub(super) url: RepoUrl,
     /// The whole `Authorization` header.
     pub(super) authorization: Option<String>,
     /// The only authorities to trust.
     pub(super) ca: Option<PathBuf>,
+    /// The key and the host keys of ssh.
+    pub(super) ssh: Option<SshIdentity>,
     /// What it may take.
     pub(super) limits: FetchLimits,
+    /// What is asked.
+    pub(super) task: Task,
 }
 
-impl FetchRequest {
+/// What is asked.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Task {
+    /// What the remote has there. For servers that only a program reaches.
+    Tip(Reference),
+    /// To bring a commit into a mirror.
+    Fetch(Fetch),
+}
+
+/// A commit on its way into a mirror.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Fetch {
+    /// The mirror, or where a new one is made.
+    pub(super) directory: PathBuf,
+    /// What to fetch.
+    pub(super) tip: Tip,
+    /// The commit that it should descend from.
+    pub(super) base: Option<CommitId>,
+    /// Commits of which a new mirror needs the history.
+    pub(super) keep: Vec<CommitId>,
+    /// Whether to find out about a common past if it does not descend, at the cost of all history.
+    pub(super) relate: bool,
+}
+
+impl Order {
     /// What is asked, for errors.
     pub(super) fn asked(&self) -> Asked {
+        let with = match (&self.authorization, self.url.is_ssh()) {
+            (_, true) => Credential::Key,
+            (Some(_), false) => Credential::Token,
+            (None, false) => Credential::None,
+        };
         Asked {
-            url: self.url.clone(),
-            token_sent: self.authorization.is_some(),
+            url: self.url.to_string(),
+            with,
             deadline: self.limits.deadline,
+            stall: self.limits.stall,
         }
     }
 }
 
 /// What the child did.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Fetched {
-    /// Whether the commit descends from the base, or there is none.
-    pub(super) descends: bool,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Done {
+    Tip(Tip),
+    Fetched(Fetched),
 }
 
-/// Runs a fetch in a child and waits for its answer, at most until the deadline.
-pub(super) async fn run(program: &Path, request: &FetchRequest) -> Result<Fetched, RepoError> {
+/// How a fetched commit stands to the one that it should descend from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Fetched {
+    /// It descends from it, or there is none.
+    Descends,
+    /// They have a past in common, or the same content.
+    Related,
+    /// Nothing in common is known.
+    Strange,
+}
+
+/// Asks what a server has, through a child.
+pub(super) async fn tip(program: &Path, order: &Order) -> Result<Tip, RepoError> {
+    match run(program, order).await? {
+        Done::Tip(tip) => Ok(tip),
+        Done::Fetched(_) => Err(RepoError::internal("ask for refs", "another answer came")),
+    }
+}
+
+/// Brings a commit into a mirror, through a child.
+pub(super) async fn fetch(program: &Path, order: &Order) -> Result<Fetched, RepoError> {
+    match run(program, order).await? {
+        Done::Fetched(fetched) => Ok(fetched),
+        Done::Tip(_) => Err(RepoError::internal("fetch", "another answer came")),
+    }
+}
+
+/// Has a child carry out an order and waits for its answer, at most until the deadline.
+async fn run(program: &Path, order: &Order) -> Result<Done, RepoError> {
     let mut child =
         spawn(program).map_err(|e| RepoError::internal("start the fetching process", e))?;
     let group = Group(child.id());
-    let answer = tokio::time::timeout(request.limits.deadline, converse(&mut child, request)).await;
+    let answer = tokio::time::timeout(order.limits.deadline, converse(&mut child, order)).await;
     match answer {
         Ok(Ok(answer)) => {
-            group.disarm();
-            answer.outcome(request)
+            // One that died may have left the program that it talked through.
+            if answer.status.success() {
+                group.disarm();
+            }
+            answer.outcome(order)
         }
         Ok(Err(error)) => Err(RepoError::internal("talk to the fetching process", error)),
-        Err(_) => Err(request.asked().timed_out()),
+        Err(_) => Err(order.asked().timed_out()),
     }
 }
 
@@ -120,7 +178,7 @@ fn spawn(program: &Path) -> std::io::Result<Child> {
     let inherited = VARIABLES
         .iter()
         .filter_map(|name| Some((name, std::env::var_os(name)?)));
-    // The git that serves `file://` is looked up there.
+    // The programs that serve `file://` and `ssh://` are looked up there.
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
     Command::new(program)
         .arg(ENTRYPOINT)
@@ -148,13 +206,13 @@ struct Answer {
     last_words: String,
 }
 
-async fn converse(child: &mut Child, request: &FetchRequest) -> std::io::Result<Answer> {
+async fn converse(child: &mut Child, order: &Order) -> std::io::Result<Answer> {
     let (Some(mut stdin), Some(stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(std::io::Error::other("its pipes are missing"));
     };
-    let mut line = serde_json::to_vec(request)?;
+    let mut line = serde_json::to_vec(order)?;
     line.push(b'\n');
     // A child that dies at once breaks the pipe; its exit says more than that.
     stdin.write_all(&line).await.ok();
@@ -181,28 +239,28 @@ async fn read_capped(mut pipe: impl AsyncRead + Unpin, limit: u64) -> std::io::R
 }
 
 impl Answer {
-    fn outcome(self, request: &FetchRequest) -> Result<Fetched, RepoError> {
-        match serde_json::from_slice::<Result<Fetched, RepoError>>(&self.message) {
+    fn outcome(self, order: &Order) -> Result<Done, RepoError> {
+        match serde_json::from_slice::<Result<Done, RepoError>>(&self.message) {
             Ok(outcome) if self.status.success() => outcome,
-            _ => Err(self.death(request)),
+            _ => Err(self.death(order)),
         }
     }
 
     /// Why a child ended without an answer. Which limit it hit shows in the signal that ended it.
-    fn death(&self, request: &FetchRequest) -> RepoError {
+    fn death(&self, order: &Order) -> RepoError {
         let signal = self.status.signal();
         let is = |known: Signal| signal == Some(known.as_raw());
         if is(Signal::XFSZ) {
             RepoError::too_large(
                 "the pack that the server sends",
-                mebibytes(request.limits.max_pack_bytes),
+                mebibytes(order.limits.max_pack_bytes),
             )
         } else if is(Signal::XCPU) {
-            request.asked().timed_out()
+            order.asked().timed_out()
         } else if is(Signal::ABORT) || is(Signal::SEGV) || is(Signal::KILL) {
             RepoError::too_large(
                 "the memory that the fetch needs",
-                mebibytes(request.limits.memory_bytes),
+                mebibytes(order.limits.memory_bytes),
             )
         } else {
             RepoError::internal(
@@ -218,94 +276,4 @@ impl Answer {
 
 fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes / 1024 / 1024)
-}
-
-/// The helper process `internal-fetch`: reads one request from its standard input, does it and writes the answer.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "this is the signature of every entry point"
-)]
-pub fn internal_fetch(args: Vec<String>) -> ExitCode {
-    let answer = if args.is_empty() {
-        read_request().and_then(|request| perform(&request))
-    } else {
-        Err(RepoError::internal(
-            "fetch",
-            "the helper takes no arguments",
-        ))
-    };
-    let written = serde_json::to_vec(&answer).map(|message| std::io::stdout().write_all(&message));
-    if matches!(written, Ok(Ok(()))) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
-}
-
-fn read_request() -> Result<FetchRequest, RepoError> {
-    let refused = |e: std::io::Error| RepoError::internal("read the request", e);
-    let mut line = Vec::new();
-    let mut byte = [0];
-    let mut stdin = std::io::stdin().lock();
-    while stdin.read(&mut byte).map_err(refused)? == 1 && byte != *b"\n" {
-        line.push(byte[0]);
-        if line.len() as u64 > MESSAGE_LIMIT {
-            return Err(RepoError::internal("read the request", "it is too long"));
-        }
-    }
-    serde_json::from_slice(&line).map_err(|e| RepoError::internal("read the request", e))
-}
-
-fn perform(request: &FetchRequest) -> Result<Fetched, RepoError> {
-    end_with_the_agent();
-    limit_ourselves(request).map_err(|e| RepoError::internal("limit the fetch", e))?;
-    tls::install_tls_provider();
-    fetch::perform(request)
-}
-
-/// Waits beside the work for the agent's end of the pipe to close.
-fn end_with_the_agent() {
-    std::thread::spawn(|| {
-        std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).ok();
-        if rustix::process::getpgrp() == rustix::process::getpid() {
-            rustix::process::kill_process_group(rustix::process::getpid(), Signal::KILL).ok();
-        }
-    });
-}
-
-/// A pack of any size, a bomb of deltas and a loop all end here, not in the agent.
-fn limit_ourselves(request: &FetchRequest) -> rustix::io::Result<()> {
-    let pack = request.limits.max_pack_bytes;
-    for (resource, limit) in [
-        (Resource::Core, 0),
-        (Resource::Fsize, pack),
-        (Resource::Data, request.limits.memory_bytes),
-        (
-            Resource::As,
-            ADDRESS_SPACE.saturating_add(pack.saturating_mul(3)),
-        ),
-        (
-            Resource::Cpu,
-            request
-                .limits
-                .deadline
-                .as_secs()
-                .saturating_add(1)
-                .saturating_mul(2),
-        ),
-    ] {
-        let limit = rustix::process::getrlimit(resource)
-            .maximum
-            .map_or(limit, |hard| hard.min(limit));
-        rustix::process::setrlimit(
-            resource,
-            Rlimit {
-                current: Some(limit),
-                maximum: Some(limit),
-            },
-        )?;
-    }
-    // Under pressure the machine should take this process before any app. Where that cannot be said, the limits above still hold.
-    std::fs::write("/proc/self/oom_score_adj", "800").ok();
-    Ok(())
 }

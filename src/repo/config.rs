@@ -1,32 +1,36 @@
 //! What the operator says about the config repo. Values only; nothing here reads a file.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gix::bstr::ByteSlice as _;
 use hop3_plugin_api::{Abort, Secret};
 use serde::{Deserialize, Serialize};
 
-use super::RepoUrl;
+use super::{Reference, RepoError, RepoUrl, SshIdentity};
 
 /// Where the config repo is and how to read it.
 #[derive(Debug, Clone)]
 pub struct RepoConfig {
     /// Its address.
     pub url: RepoUrl,
+    /// Where else it can be had, in order, while its own address does not answer. They serve only what descends from the accepted commit.
+    pub mirrors: Vec<RepoUrl>,
     /// What is followed in it.
     pub reference: Reference,
     /// The directory in it that holds `apps/`, `hosts/` and `secrets/`.
     pub path: TreePath,
-    /// What the server wants to see; only ever sent to the address above.
+    /// What the server wants to see; only ever sent to the scheme, host and port of the address above.
     pub token: Option<Token>,
+    /// What `ssh://` addresses are reached with.
+    pub ssh: Option<SshIdentity>,
     /// The only certificate authorities to trust, as PEM; those of the machine when absent.
     pub ca: Option<PathBuf>,
     /// What happens when history was rewritten.
     pub history: History,
     /// What one request or fetch may take.
     pub limits: FetchLimits,
+    /// The usual pause between two looks; it is shorter after news and longer without.
+    pub poll: Duration,
 }
 
 impl RepoConfig {
@@ -34,67 +38,15 @@ impl RepoConfig {
     pub fn new(url: RepoUrl, reference: Reference) -> Self {
         Self {
             url,
+            mirrors: Vec::new(),
             reference,
             path: TreePath::default(),
             token: None,
+            ssh: None,
             ca: None,
             history: History::default(),
             limits: FetchLimits::default(),
-        }
-    }
-}
-
-/// What is followed in a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reference {
-    /// The newest commit of a branch.
-    Branch(BranchName),
-}
-
-impl Reference {
-    /// Follows a branch.
-    pub fn branch(name: &str) -> Result<Self, Abort> {
-        BranchName::parse(name).map(Self::Branch)
-    }
-
-    /// The full name of the ref on the remote.
-    pub(super) fn full_name(&self) -> String {
-        match self {
-            Self::Branch(name) => format!("{HEADS}{}", name.0),
-        }
-    }
-}
-
-/// Where branches live.
-pub(super) const HEADS: &str = "refs/heads/";
-
-/// The short name of a branch, as git allows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BranchName(String);
-
-impl BranchName {
-    fn parse(name: &str) -> Result<Self, Abort> {
-        let full = format!("{HEADS}{name}");
-        let allowed = !name.starts_with('-')
-            && name.len() <= 255
-            && !name.starts_with("refs/")
-            && gix::validate::reference::name(full.as_bytes().as_bstr()).is_ok();
-        allowed.then(|| Self(name.to_owned())).ok_or_else(|| {
-            let shown: String = name.chars().take(80).collect();
-            Abort::new(format!(
-                "`{}` is not the name of a branch",
-                shown.escape_debug()
-            ))
-            .hint("write the short name, for instance `main`")
-        })
-    }
-}
-
-impl fmt::Display for Reference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Branch(name) => f.write_str(&name.0),
+            poll: Duration::from_mins(1),
         }
     }
 }
@@ -144,8 +96,13 @@ impl TreePath {
 pub struct Token {
     /// The name that goes with it.
     pub username: String,
-    /// The token.
-    pub secret: Secret,
+    kept: Kept,
+}
+
+#[derive(Debug, Clone)]
+enum Kept {
+    Here(Secret),
+    InFile(PathBuf),
 }
 
 impl Token {
@@ -153,8 +110,31 @@ impl Token {
     pub fn new(secret: Secret) -> Self {
         Self {
             username: "x-access-token".to_owned(),
-            secret,
+            kept: Kept::Here(secret),
         }
+    }
+
+    /// A token that lies in a file. It is read for each request: a new one is used without a restart.
+    pub fn in_file(username: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self {
+            username: username.into(),
+            kept: Kept::InFile(path.into()),
+        }
+    }
+
+    /// The token, without the line end that editors leave.
+    pub(super) fn secret(&self) -> Result<Secret, RepoError> {
+        let path = match &self.kept {
+            Kept::Here(secret) => return Ok(secret.clone()),
+            Kept::InFile(path) => path,
+        };
+        let refuse = |detail: String| RepoError::credentials("`token-file`", path, detail);
+        let text = std::fs::read_to_string(path).map_err(|e| refuse(e.to_string()))?;
+        let text = text.trim_end_matches(['\n', '\r']);
+        if text.is_empty() || text.chars().any(char::is_control) {
+            return Err(refuse("it holds no token on one line".to_owned()));
+        }
+        Ok(Secret::new(text))
     }
 }
 
@@ -173,16 +153,36 @@ pub enum History {
 pub struct FetchLimits {
     /// The longest that asking or fetching may last, whatever the server does.
     pub deadline: Duration,
-    /// The largest pack that is taken.
+    /// The longest until a connection stands.
+    pub connect: Duration,
+    /// The longest that a server may be silent in the middle of an answer.
+    pub stall: Duration,
+    /// The most bytes that one fetch takes from a server, and the largest pack.
     pub max_pack_bytes: u64,
     /// The most memory that a fetch may use.
     pub memory_bytes: u64,
+}
+
+impl FetchLimits {
+    /// Limits with another deadline; no step may last longer than the whole.
+    #[must_use]
+    pub fn within(deadline: Duration) -> Self {
+        let usual = Self::default();
+        Self {
+            deadline,
+            connect: usual.connect.min(deadline),
+            stall: usual.stall.min(deadline),
+            ..usual
+        }
+    }
 }
 
 impl Default for FetchLimits {
     fn default() -> Self {
         Self {
             deadline: Duration::from_mins(1),
+            connect: Duration::from_secs(10),
+            stall: Duration::from_secs(20),
             max_pack_bytes: 512 * 1024 * 1024,
             memory_bytes: 512 * 1024 * 1024,
         }
@@ -192,35 +192,6 @@ impl Default for FetchLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn branches_are_named_as_git_names_them() {
-        for name in ["main", "release/1.2", "feature-x"] {
-            assert_eq!(
-                Reference::branch(name).unwrap().full_name(),
-                format!("refs/heads/{name}")
-            );
-        }
-        for name in [
-            "",
-            "-x",
-            "--upload-pack=x",
-            "a b",
-            "a..b",
-            "a\n",
-            "refs/heads/x",
-            "x.lock",
-            "a~1",
-            "a^",
-            "a:b",
-            "/a",
-            "a/",
-            "@{0}",
-            "*",
-        ] {
-            assert!(Reference::branch(name).is_err(), "{name:?}");
-        }
-    }
 
     #[test]
     fn a_path_stays_inside_the_repo() {
@@ -238,5 +209,21 @@ mod tests {
     fn t27_a_token_never_prints() {
         let token = Token::new(Secret::new("canary"));
         assert!(!format!("{token:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_token_file_is_read_anew_each_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        let token = Token::in_file("git", &path);
+        assert!(matches!(token.secret(), Err(RepoError::Credentials { .. })));
+        for text in ["one\n", "two\r\n"] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(token.secret().unwrap().expose(), text.trim_end());
+        }
+        for text in ["", "\n", "two\nlines"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(token.secret().is_err(), "{text:?}");
+        }
     }
 }

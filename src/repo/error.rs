@@ -1,5 +1,7 @@
 //! Why the config repo could not be asked, fetched or read, in words for the operator.
 
+use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +37,16 @@ pub enum RepoError {
         /// Up to ten that exist.
         available: Vec<String>,
     },
+    /// No tag, version or commit is what is followed.
+    #[error("`{url}` has nothing that is {wanted}")]
+    NothingToFollow {
+        /// Where.
+        url: String,
+        /// What is followed.
+        wanted: String,
+        /// Up to ten tags or branches that exist.
+        available: Vec<String>,
+    },
     /// The directory that is followed does not exist in this commit.
     #[error("there is no directory `{path}` in commit {commit}")]
     PathMissing {
@@ -61,13 +73,43 @@ pub enum RepoError {
         /// The deadline.
         deadline: Duration,
     },
-    /// The server wants another token, or one at all.
-    #[error("`{url}` refuses access{}", if *.token_sent { " with this token" } else { " without a token" })]
+    /// The server said nothing for too long.
+    #[error("`{url}` fell silent for {} s", .silence.as_secs_f32())]
+    Stalled {
+        /// Where.
+        url: String,
+        /// For how long.
+        silence: Duration,
+    },
+    /// The server wants another token or key, or one at all.
+    #[error("`{url}` refuses access {with}")]
     Unauthorized {
         /// Where.
         url: String,
-        /// Whether a token was sent.
-        token_sent: bool,
+        /// With what it was asked.
+        with: Credential,
+    },
+    /// A key, token or file of host keys of the operator cannot be used. No server was asked.
+    #[error("could not use {key} `{path}`: {detail}")]
+    Credentials {
+        /// The key of agent.toml.
+        key: String,
+        /// The file.
+        path: String,
+        /// Why not.
+        detail: String,
+    },
+    /// The server shows another host key than the pinned one. Nothing was fetched.
+    #[error("the host key of `{url}` has changed")]
+    HostKeyChanged {
+        /// Where.
+        url: String,
+    },
+    /// No host key of the server is pinned. Nothing was fetched.
+    #[error("no host key of `{url}` is known")]
+    HostKeyUnknown {
+        /// Where.
+        url: String,
     },
     /// The server's certificate is not trusted.
     #[error("could not trust `{url}`: {detail}")]
@@ -107,6 +149,16 @@ pub enum RepoError {
         /// The tip of the remote.
         to: String,
     },
+    /// The new tip has no history in common with the accepted commit.
+    #[error(
+        "commit {to} has no history in common with {from}, which is what this host has accepted: this is another repository"
+    )]
+    AnotherRepository {
+        /// The accepted commit.
+        from: String,
+        /// The tip of the remote.
+        to: String,
+    },
     /// The local mirror is damaged.
     #[error("the local copy of the config repo is damaged: {detail}")]
     Corrupt {
@@ -131,24 +183,67 @@ pub enum RepoError {
     },
 }
 
+/// With what a server was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Credential {
+    /// With nothing.
+    None,
+    /// With the operator's token.
+    Token,
+    /// With the operator's ssh key.
+    Key,
+}
+
+impl fmt::Display for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "without a token",
+            Self::Token => "with this token",
+            Self::Key => "with this key",
+        })
+    }
+}
+
 impl RepoError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::NotARepository { .. } => {
-                "check `url`; a private repository may answer like this without a token in `token-file`"
+                "check `url`; a private repository may answer like this without a token in `token-file` or with another key in `ssh-key`"
             }
             Self::EmptyRepository { .. } => "push a first commit",
             Self::BranchMissing { available, .. } => return Some(branches(available)),
+            Self::NothingToFollow { available, .. } if available.is_empty() => {
+                "push the tag, or follow a branch: `branch` in agent.toml"
+            }
+            Self::NothingToFollow { available, .. } => {
+                return Some(format!("it has `{}`", available.join("`, `")));
+            }
             Self::PathMissing { .. } => {
                 "check `path` in agent.toml, or restore the directory in the repo"
             }
             Self::Unreachable { .. } => "nothing changes on this host until it answers again",
-            Self::TimedOut { .. } => {
+            Self::TimedOut { .. } | Self::Stalled { .. } => {
                 "check the network, or raise the deadline if the repository is large"
+            }
+            Self::Unauthorized {
+                with: Credential::Key,
+                ..
+            } => {
+                "register the public half of `ssh-key` as a deploy key of the repository, for reading"
             }
             Self::Unauthorized { .. } => {
                 "put a read-only token of the forge into `token-file`; check that it has not expired"
+            }
+            Self::Credentials { .. } => {
+                "the file must be there, belong to root or the agent's user, and be closed to others: `chmod 600`"
+            }
+            Self::HostKeyChanged { .. } => {
+                "nothing is fetched until the old key is back; if the server's operator confirms the new one, put it into `known-hosts`"
+            }
+            Self::HostKeyUnknown { .. } => {
+                "put the server's host key into `known-hosts`: `ssh-keyscan` prints it; compare it with what its operator publishes"
             }
             Self::Tls { .. } => {
                 "if the server uses a private authority, name its certificate in `ca-file`; check the clock of this host"
@@ -158,7 +253,10 @@ impl RepoError {
             }
             Self::ClearText { .. } => "use https",
             Self::NonFastForward { .. } => {
-                "restore the branch: the next commit on top of the accepted one is taken"
+                "restore the branch: the next commit on top of the accepted one is taken; or set `history = \"follow\"` under `[trust]` in agent.toml"
+            }
+            Self::AnotherRepository { .. } => {
+                "check `url`; if it is meant, stop the agent, remove `agent/repo` in its data dir and start it again: the apps stay"
             }
             Self::TooLarge { .. } => {
                 "keep large files out of the config repo, or raise the limit in agent.toml"
@@ -171,15 +269,57 @@ impl RepoError {
         Some(text.to_owned())
     }
 
+    /// Its kind in one word, `host-key-changed` for instance: for programs.
+    pub fn state(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        value["kind"].as_str().unwrap_or("internal").to_owned()
+    }
+
     /// Whether the same request may well succeed later without anyone changing anything.
     pub fn retryable(&self) -> bool {
         matches!(
             self,
             Self::Unreachable { .. }
                 | Self::TimedOut { .. }
+                | Self::Stalled { .. }
                 | Self::BadAnswer { .. }
                 | Self::Corrupt { .. }
                 | Self::Internal { .. }
+        )
+    }
+
+    /// Whether it is the server that is down, slow or talking nonsense, so that a mirror may stand in. A server whose identity or permission
+    /// is in doubt is not.
+    pub(super) fn lets_a_mirror_stand_in(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::TimedOut { .. }
+                | Self::Stalled { .. }
+                | Self::BadAnswer { .. }
+        )
+    }
+
+    /// Whether it is about a commit that came and was not accepted.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::NonFastForward { .. } | Self::AnotherRepository { .. }
+        )
+    }
+
+    /// Whether a server answered and only what it has is not what is wanted: it may be asked again at the usual pace.
+    pub(super) fn is_about_content(&self) -> bool {
+        matches!(
+            self,
+            Self::EmptyRepository { .. }
+                | Self::BranchMissing { .. }
+                | Self::NothingToFollow { .. }
+                | Self::PathMissing { .. }
+                | Self::NonFastForward { .. }
+                | Self::AnotherRepository { .. }
+                | Self::Corrupt { .. }
+                | Self::Credentials { .. }
         )
     }
 
@@ -203,6 +343,14 @@ impl RepoError {
     pub(super) fn corrupt(detail: impl ToString) -> Self {
         Self::Corrupt {
             detail: detail.to_string(),
+        }
+    }
+
+    pub(super) fn credentials(key: &str, path: &Path, detail: String) -> Self {
+        Self::Credentials {
+            key: key.to_owned(),
+            path: path.display().to_string(),
+            detail,
         }
     }
 

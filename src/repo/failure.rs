@@ -5,19 +5,23 @@ use std::io;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 
-use super::RepoError;
+use super::{Credential, RepoError};
 
 /// The longest that a server can ask us to stay away.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
+
+/// The most of a server's own words that an error repeats, in characters.
+const LONGEST_QUOTE: usize = 400;
 
 /// What was being asked, for the error.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
     pub(super) url: String,
-    pub(super) token_sent: bool,
+    pub(super) with: Credential,
     pub(super) deadline: Duration,
+    pub(super) stall: Duration,
 }
 
 impl Asked {
@@ -25,6 +29,13 @@ impl Asked {
         RepoError::TimedOut {
             url: self.url.clone(),
             deadline: self.deadline,
+        }
+    }
+
+    pub(super) fn stalled(&self) -> RepoError {
+        RepoError::Stalled {
+            url: self.url.clone(),
+            silence: self.stall,
         }
     }
 
@@ -42,7 +53,7 @@ impl Asked {
         }
     }
 
-    fn unreachable(&self, detail: impl Into<String>) -> RepoError {
+    pub(super) fn unreachable(&self, detail: impl Into<String>) -> RepoError {
         RepoError::Unreachable {
             url: self.url.clone(),
             detail: detail.into(),
@@ -50,80 +61,87 @@ impl Asked {
         }
     }
 
-    fn unauthorized(&self) -> RepoError {
+    pub(super) fn unauthorized(&self) -> RepoError {
         RepoError::Unauthorized {
             url: self.url.clone(),
-            token_sent: self.token_sent,
+            with: self.with,
         }
     }
 
     /// An answer that is not a success.
     pub(super) fn status(&self, status: StatusCode, headers: &HeaderMap) -> RepoError {
+        let wait = retry_after(headers);
         match status.as_u16() {
+            // A forge that limits how often it is asked says so with 403, too.
+            403 if wait.is_some() => self.busy(status, wait),
             401 | 403 | 407 => self.unauthorized(),
             301 | 302 | 303 | 307 | 308 => RepoError::Redirected {
                 url: self.url.clone(),
                 to: location(headers),
             },
-            429 | 500.. => RepoError::Unreachable {
-                url: self.url.clone(),
-                detail: format!("it answers {status}"),
-                retry_after: retry_after(headers),
-            },
+            429 | 500.. => self.busy(status, wait),
             _ => self.not_a_repository(format!("it answers {status}")),
         }
     }
 
-    /// A request that failed, or a fetch.
-    pub(super) fn failed(&self, error: &(dyn Error + 'static)) -> RepoError {
+    fn busy(&self, status: StatusCode, retry_after: Option<Duration>) -> RepoError {
+        RepoError::Unreachable {
+            url: self.url.clone(),
+            detail: format!("it answers {status}"),
+            retry_after,
+        }
+    }
+
+    /// A request that failed.
+    pub(super) fn failed(&self, error: &reqwest::Error) -> RepoError {
         let causes = causes(error);
         let detail = causes.last().map_or_else(String::new, ToString::to_string);
         if causes.iter().any(|e| e.is::<rustls::Error>()) {
-            return RepoError::Tls {
-                url: self.url.clone(),
-                detail,
-            };
+            let url = self.url.clone();
+            return RepoError::Tls { url, detail };
         }
-        if causes.iter().any(|e| is_timeout(*e)) {
-            return self.timed_out();
+        if error.is_timeout() && error.is_connect() {
+            return self.unreachable("no connection within its deadline");
         }
-        if causes.iter().any(|e| is_refused(*e)) {
-            return self.unauthorized();
+        if error.is_timeout() || causes.iter().any(|e| is_timeout(*e)) {
+            return self.stalled();
         }
-        let requests = || {
-            causes
-                .iter()
-                .filter_map(|e| e.downcast_ref::<reqwest::Error>())
-        };
-        if let Some(status) = requests().find_map(reqwest::Error::status) {
-            return self.status(status, &HeaderMap::new());
-        }
-        if requests().any(|e| e.is_connect() || e.is_request()) {
+        if error.is_connect() || error.is_request() {
             return self.unreachable(detail);
         }
-        let summary = causes[0].to_string();
-        self.bad_answer(if summary == detail {
-            detail
-        } else {
-            format!("{summary}: {detail}")
-        })
+        self.bad_answer(told(&error.to_string(), &detail))
     }
+
+    /// A fetch that failed while no server could be blamed: what came made no sense to git.
+    pub(super) fn broken(&self, error: &gix::Error) -> RepoError {
+        let causes = causes(error);
+        let detail = causes.last().map_or_else(String::new, ToString::to_string);
+        self.bad_answer(told(&causes[0].to_string(), &detail))
+    }
+}
+
+/// A summary and its cause, once when they are the same. Both may quote the server.
+fn told(summary: &str, detail: &str) -> String {
+    let text = if summary == detail {
+        detail.to_owned()
+    } else {
+        format!("{summary}: {detail}")
+    };
+    harmless(&text)
+}
+
+/// What a server said, on one line and short.
+pub(super) fn harmless(text: &str) -> String {
+    let kept = text.trim().chars().take(LONGEST_QUOTE);
+    let hides =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    kept.map(|c| if hides(c) { ' ' } else { c }).collect()
 }
 
 fn is_timeout(error: &(dyn Error + 'static)) -> bool {
     error
-        .downcast_ref::<reqwest::Error>()
-        .is_some_and(reqwest::Error::is_timeout)
-        || error
-            .downcast_ref::<io::Error>()
-            .is_some_and(|e| e.kind() == io::ErrorKind::TimedOut)
-}
-
-fn is_refused(error: &(dyn Error + 'static)) -> bool {
-    error.is::<gix::protocol::transport::client::AuthenticationRequired>()
-        || error
-            .downcast_ref::<gix::Error>()
-            .is_some_and(gix::Error::is_unauthenticated)
+        .downcast_ref::<io::Error>()
+        .is_some_and(|e| e.kind() == io::ErrorKind::TimedOut)
 }
 
 /// All causes, outermost first. An I/O error hides what it wraps from `source`, and gix's error is a tree.
@@ -162,9 +180,14 @@ fn location(headers: &HeaderMap) -> String {
         .collect()
 }
 
+/// Seconds, or a moment: the server's own clock says how far away that is.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
+    let moment = |name| httpdate::parse_http_date(text(name)?).ok();
+    let seconds = text(RETRY_AFTER)?.trim().parse().ok();
+    let until = || moment(RETRY_AFTER)?.duration_since(moment(DATE)?).ok();
+    let wait = seconds.map(Duration::from_secs).or_else(until)?;
+    Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
 #[cfg(test)]
@@ -174,8 +197,9 @@ mod tests {
     fn asked() -> Asked {
         Asked {
             url: "https://forge.example/c.git".into(),
-            token_sent: true,
+            with: Credential::Token,
             deadline: Duration::from_secs(1),
+            stall: Duration::from_secs(1),
         }
     }
 
@@ -190,7 +214,7 @@ mod tests {
         assert!(matches!(
             status(401),
             RepoError::Unauthorized {
-                token_sent: true,
+                with: Credential::Token,
                 ..
             }
         ));
@@ -216,16 +240,29 @@ mod tests {
         assert_eq!(wait("120"), Some(Duration::from_mins(2)));
         assert_eq!(wait("99999999"), Some(LONGEST_RETRY_AFTER));
         assert_eq!(wait("soon"), None);
+        let mut both = headers(RETRY_AFTER, "Wed, 21 Oct 2026 07:28:30 GMT");
+        let answer = |headers: &HeaderMap| {
+            asked()
+                .status(StatusCode::SERVICE_UNAVAILABLE, headers)
+                .retry_after()
+        };
+        assert_eq!(
+            answer(&both),
+            None,
+            "a moment means nothing without the server's clock"
+        );
+        both.extend(headers(DATE, "Wed, 21 Oct 2026 07:28:00 GMT"));
+        assert_eq!(answer(&both), Some(Duration::from_secs(30)));
+        let limited = asked().status(StatusCode::FORBIDDEN, &headers(RETRY_AFTER, "7"));
+        assert_eq!(limited.retry_after(), Some(Duration::from_secs(7)));
     }
 
     #[test]
-    fn a_cause_is_found_however_it_is_wrapped() {
-        let inner = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-        let wrapped = io::Error::other(io::Error::other(inner));
-        assert!(matches!(asked().failed(&wrapped), RepoError::Tls { .. }));
-        assert!(matches!(
-            asked().failed(&io::Error::from(io::ErrorKind::TimedOut)),
-            RepoError::TimedOut { .. }
-        ));
+    fn t20_the_words_of_a_server_are_shortened_and_lose_their_control_characters() {
+        let shown = harmless(&format!("\u{1b}]0;x\u{7}\r\n{}", "y".repeat(10_000)));
+        assert!(
+            shown.len() <= LONGEST_QUOTE && !shown.chars().any(char::is_control),
+            "{shown:?}"
+        );
     }
 }

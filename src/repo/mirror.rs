@@ -5,6 +5,7 @@
 //! stops the next one.
 //! Assumptions: one agent uses the directory at a time.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -12,19 +13,24 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::child::{self, FetchRequest, Fetched};
+use super::child::{self, Fetch, Fetched, Task};
+use super::follow::{Followed, Leave};
+use super::pace::Breakers;
+use super::reference::Tip;
 use super::remote::Remote;
 use super::store::{Health, Store};
-use super::{CommitId, History, RepoConfig, RepoError, Snapshot};
+use super::{CommitId, RepoConfig, RepoError, Snapshot};
 
 /// The newest commit that was taken from the remote.
 const ACCEPTED: &str = "refs/hop3/accepted";
 /// The newest commit that was applied to this host.
 const APPLIED: &str = "refs/hop3/applied";
+/// What was followed when the accepted commit was taken.
+const FOLLOWED: &str = "hop3-followed.json";
 /// Each fetch adds a pack; above this many a new mirror is cheaper to read.
 const PACK_LIMIT: usize = 50;
 
-/// What a fetch did.
+/// What a fetch did. A commit that is refused is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FetchOutcome {
     /// The first commit of this mirror.
@@ -33,11 +39,11 @@ pub enum FetchOutcome {
     Unchanged,
     /// The commit descends from the accepted one.
     FastForward,
-    /// History was rewritten. Unless the operator follows such history, the accepted commit stays.
-    Rewound {
-        /// The accepted commit.
+    /// It does not, and was taken nevertheless: the operator follows rewritten history, or follows something else than before.
+    Rewritten {
+        /// The commit that was accepted before.
         from: CommitId,
-        /// The tip of the remote.
+        /// The one that is now.
         to: CommitId,
     },
 }
@@ -45,11 +51,15 @@ pub enum FetchOutcome {
 /// The bare copy of a config repo.
 pub struct Mirror {
     directory: PathBuf,
-    remote: Remote,
-    program: PathBuf,
-    health: Arc<Health>,
-    /// Held during a fetch; remembers a commit that was refused, so that it is not fetched again at every poll.
-    refused: Mutex<Option<CommitId>>,
+    pub(super) config: Arc<RepoConfig>,
+    /// The config repo's own address, then its mirrors.
+    pub(super) remotes: Vec<Remote>,
+    pub(super) program: PathBuf,
+    pub(super) health: Arc<Health>,
+    pub(super) breakers: Breakers,
+    /// Held during a fetch; remembers what was refused from which remote, so that it is not fetched again at every poll.
+    refused: Mutex<BTreeMap<usize, (CommitId, RepoError)>>,
+    pub(super) news: std::sync::Mutex<super::look::News>,
 }
 
 impl Mirror {
@@ -72,12 +82,18 @@ impl Mirror {
             });
         }
         prepare(&directory).map_err(failed)?;
+        let config = Arc::new(config);
+        let urls = std::iter::once(&config.url).chain(&config.mirrors);
+        let remotes = urls.map(|url| Remote::new(url.clone(), Arc::clone(&config)));
         Ok(Self {
             directory,
-            remote: Remote::new(config),
+            remotes: remotes.collect(),
             program: PathBuf::from("/proc/self/exe"),
             health: Arc::default(),
+            breakers: Breakers::new(config.poll),
+            config,
             refused: Mutex::default(),
+            news: std::sync::Mutex::default(),
         })
     }
 
@@ -88,62 +104,84 @@ impl Mirror {
         self
     }
 
-    /// The newest commit of the remote: one request on a kept connection.
+    /// The newest commit at the config repo's own address: one request on a kept connection.
     pub async fn tip(&self) -> Result<CommitId, RepoError> {
-        self.remote.tip().await
+        Ok(self.remotes[0].tip(&self.program).await?.commit)
     }
 
-    /// Brings a commit into the mirror and accepts it. Costs nothing when it is there.
+    /// Brings a commit of the config repo's own address into the mirror and accepts it. Costs nothing when it is there.
     pub async fn fetch(&self, commit: &CommitId) -> Result<FetchOutcome, RepoError> {
+        self.take(0, &Tip::at(*commit)).await
+    }
+
+    /// Brings what a remote has into the mirror and accepts it, if it may be accepted from there.
+    pub(super) async fn take(&self, remote: usize, tip: &Tip) -> Result<FetchOutcome, RepoError> {
         let mut refused = self.refused.lock().await;
         let from = self.accepted();
+        let followed = Followed::now(&self.config.reference, tip);
         if !self.health.is_damaged() {
-            match from {
-                Some(from) if from == *commit => return Ok(FetchOutcome::Unchanged),
-                Some(from) if *refused == Some(*commit) => {
-                    return Ok(FetchOutcome::Rewound { from, to: *commit });
-                }
-                _ => {}
+            if from == Some(tip.commit) {
+                self.remember(&followed)?;
+                return Ok(FetchOutcome::Unchanged);
+            }
+            if let Some((commit, error)) = refused.get(&remote)
+                && *commit == tip.commit
+            {
+                return Err(error.clone());
             }
         }
-        let fetched = self.bring(commit, from).await?;
-        let takes = fetched.descends || self.remote.config().history == History::Follow;
-        *refused = (!takes).then_some(*commit);
-        if takes {
-            self.write_ref(ACCEPTED, commit)?;
-        }
+        let leave = if remote == 0 {
+            followed.leave(self.followed().as_ref(), self.config.history)
+        } else {
+            Leave::Descendants
+        };
+        let errand = Errand {
+            remote: &self.remotes[remote],
+            tip,
+            base: from,
+            leave,
+        };
+        let fetched = self.bring(&errand).await;
+        match &fetched {
+            Err(error) if error.is_refusal() => refused.insert(remote, (tip.commit, error.clone())),
+            _ => refused.remove(&remote),
+        };
+        let fetched = fetched?;
+        self.write_ref(ACCEPTED, &tip.commit)?;
+        self.remember(&followed)?;
         Ok(match from {
             None => FetchOutcome::First,
-            Some(from) if from == *commit => FetchOutcome::Unchanged,
-            Some(from) if !fetched.descends => FetchOutcome::Rewound { from, to: *commit },
-            Some(_) => FetchOutcome::FastForward,
+            Some(from) if from == tip.commit => FetchOutcome::Unchanged,
+            Some(_) if fetched == Fetched::Descends => FetchOutcome::FastForward,
+            Some(from) => FetchOutcome::Rewritten {
+                from,
+                to: tip.commit,
+            },
         })
     }
 
-    async fn bring(&self, commit: &CommitId, base: Option<CommitId>) -> Result<Fetched, RepoError> {
+    async fn bring(&self, errand: &Errand<'_>) -> Result<Fetched, RepoError> {
         if !self.directory.exists() || self.health.is_damaged() {
-            return self.renew(commit, base).await;
+            return self.renew(errand).await;
         }
         if self.pack_count() > PACK_LIMIT
-            && let Ok(fetched) = self.renew(commit, base).await
+            && let Ok(fetched) = self.renew(errand).await
         {
             return Ok(fetched);
         }
-        match child::run(&self.program, &self.request(&self.directory, commit, base)?).await {
-            Err(RepoError::Corrupt { .. }) => self.renew(commit, base).await,
+        match self.run(&self.directory, errand).await {
+            Err(RepoError::Corrupt { .. }) => self.renew(errand).await,
             other => other,
         }
     }
 
-    /// Makes a new mirror beside this one and swaps them once it is whole.
-    async fn renew(&self, commit: &CommitId, base: Option<CommitId>) -> Result<Fetched, RepoError> {
+    /// Makes a new mirror beside this one and swaps them once it is whole and may be taken.
+    async fn renew(&self, errand: &Errand<'_>) -> Result<Fetched, RepoError> {
         let beside = self.beside("new");
         let failed = |e: std::io::Error| RepoError::internal("make the mirror anew", e);
         remove(&beside).map_err(failed)?;
-        let fetched = child::run(&self.program, &self.request(&beside, commit, base)?).await;
-        let takes =
-            |fetched: &Fetched| fetched.descends || self.remote.config().history == History::Follow;
-        if fetched.as_ref().is_ok_and(takes) {
+        let fetched = self.run(&beside, errand).await;
+        if fetched.is_ok() {
             self.swap(&beside).map_err(failed)?;
             self.health.set_damaged(false);
         } else {
@@ -158,6 +196,9 @@ impl Mirror {
                 write_ref(beside, name, &commit)?;
             }
         }
+        if let Some(followed) = self.followed() {
+            write_durably(beside, FOLLOWED, &followed.to_string())?;
+        }
         let old = self.beside("old");
         remove(&old)?;
         if self.directory.exists() {
@@ -168,29 +209,36 @@ impl Mirror {
         remove(&old)
     }
 
-    fn request(
-        &self,
-        directory: &Path,
-        commit: &CommitId,
-        base: Option<CommitId>,
-    ) -> Result<FetchRequest, RepoError> {
-        let config = self.remote.config();
-        Ok(FetchRequest {
+    /// Has the child fetch into a directory, and judges how what came stands to what was accepted.
+    async fn run(&self, directory: &Path, errand: &Errand<'_>) -> Result<Fetched, RepoError> {
+        let order = errand.remote.order(Task::Fetch(Fetch {
             directory: directory.to_owned(),
-            url: self.remote.fetch_url(),
-            commit: *commit,
-            base,
-            keep: base.into_iter().chain(self.last_applied()).collect(),
-            authorization: self.remote.authorization()?,
-            ca: config.ca.clone(),
-            limits: config.limits,
-        })
+            tip: errand.tip.clone(),
+            base: errand.base,
+            keep: errand.base.into_iter().chain(self.last_applied()).collect(),
+            relate: errand.leave == Leave::Relatives,
+        }))?;
+        let fetched = child::fetch(&self.program, &order).await?;
+        errand.judge(fetched)
+    }
+
+    fn remember(&self, followed: &Followed) -> Result<(), RepoError> {
+        if self.followed().as_ref() == Some(followed) {
+            return Ok(());
+        }
+        write_durably(&self.directory, FOLLOWED, &followed.to_string())
+            .map_err(|e| RepoError::internal("record what is followed", e))
+    }
+
+    fn followed(&self) -> Option<Followed> {
+        let text = std::fs::read(self.directory.join(FOLLOWED)).ok()?;
+        serde_json::from_slice(&text).ok()
     }
 
     /// Opens a fetched commit for reading.
     pub fn snapshot(&self, commit: &CommitId) -> Result<Snapshot, RepoError> {
         let store = Store::open(&self.directory, Arc::clone(&self.health))?;
-        Snapshot::new(store, *commit, self.remote.config().path.clone())
+        Snapshot::new(store, *commit, self.config.path.clone())
     }
 
     /// The newest commit that was taken from the remote; it is here even when the remote is not.
@@ -207,6 +255,12 @@ impl Mirror {
     /// Remembers that a commit was applied, durably.
     pub fn record_applied(&self, commit: &CommitId) -> Result<(), RepoError> {
         self.write_ref(APPLIED, commit)
+    }
+
+    /// Whether a commit is here, if only because it was here once.
+    pub(super) fn knows(&self, commit: &CommitId) -> bool {
+        let store = Store::open(&self.directory, Arc::default());
+        store.is_ok_and(|store| store.reader().has(commit.0))
     }
 
     /// Whether something that was read did not add up; the next fetch makes the mirror anew.
@@ -234,6 +288,28 @@ impl Mirror {
 
     fn beside(&self, suffix: &str) -> PathBuf {
         beside(&self.directory, suffix)
+    }
+}
+
+/// One commit to bring from one remote.
+struct Errand<'a> {
+    remote: &'a Remote,
+    tip: &'a Tip,
+    base: Option<CommitId>,
+    leave: Leave,
+}
+
+impl Errand<'_> {
+    fn judge(&self, fetched: Fetched) -> Result<Fetched, RepoError> {
+        let Some(from) = self.base.filter(|_| fetched != Fetched::Descends) else {
+            return Ok(fetched);
+        };
+        let (from, to) = (from.to_string(), self.tip.commit.to_string());
+        match (self.leave, fetched) {
+            (Leave::Descendants, _) => Err(RepoError::NonFastForward { from, to }),
+            (Leave::Relatives, Fetched::Strange) => Err(RepoError::AnotherRepository { from, to }),
+            (Leave::Relatives, _) => Ok(fetched),
+        }
     }
 }
 
@@ -267,11 +343,15 @@ fn remove(directory: &Path) -> std::io::Result<()> {
 
 /// Writes a loose ref as git would, but durably, and without a lock that a crash could leave behind.
 fn write_ref(mirror: &Path, name: &str, commit: &CommitId) -> std::io::Result<()> {
+    write_durably(mirror, name, &commit.to_string())
+}
+
+fn write_durably(mirror: &Path, name: &str, line: &str) -> std::io::Result<()> {
     let path = mirror.join(name);
     std::fs::create_dir_all(path.parent().unwrap_or(mirror))?;
     let temporary = beside(&path, "lock");
     let mut file = std::fs::File::create(&temporary)?;
-    writeln!(file, "{commit}")?;
+    writeln!(file, "{line}")?;
     file.sync_all()?;
     std::fs::rename(&temporary, &path)?;
     sync_parent(&path)

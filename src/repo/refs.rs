@@ -3,11 +3,16 @@
 use super::CommitId;
 use super::pkt::{Packet, Packets};
 
+/// The most refs that are looked at.
+const REF_LIMIT: usize = 100_000;
+
 /// One ref of a remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RemoteRef {
     pub(super) name: String,
     pub(super) target: CommitId,
+    /// What a tag object stands for in the end.
+    pub(super) peeled: Option<CommitId>,
 }
 
 /// What a server says when it is asked what it can do.
@@ -19,13 +24,49 @@ pub(super) enum Advertisement {
     Legacy(Vec<RemoteRef>),
 }
 
+/// The refs of an answer whose names start with what was asked for, whatever else the server sent.
+struct Listing<'a> {
+    prefix: &'a str,
+    seen: usize,
+    refs: Vec<RemoteRef>,
+}
+
+impl<'a> Listing<'a> {
+    fn of(prefix: &'a str) -> Self {
+        Self {
+            prefix,
+            seen: 0,
+            refs: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, line: &[u8]) -> Result<(), String> {
+        self.seen += 1;
+        if self.seen > REF_LIMIT {
+            return Err(format!("it has more than {REF_LIMIT} refs"));
+        }
+        let Some(found) = parse_line(line)? else {
+            return Ok(());
+        };
+        // The older protocol says what a tag stands for in a line of its own.
+        if let Some(tag) = found.name.strip_suffix("^{}") {
+            if let Some(last) = self.refs.last_mut().filter(|last| last.name == tag) {
+                last.peeled = Some(found.target);
+            }
+        } else if found.name.starts_with(self.prefix) {
+            self.refs.push(found);
+        }
+        Ok(())
+    }
+}
+
 /// Reads the answer to `ls-refs`. A cut-off answer is an error: what is missing could be the branch that is asked for.
-pub(super) fn parse_listing(body: &[u8]) -> Result<Vec<RemoteRef>, String> {
-    let mut refs = Vec::new();
+pub(super) fn parse_listing(body: &[u8], prefix: &str) -> Result<Vec<RemoteRef>, String> {
+    let mut listing = Listing::of(prefix);
     for packet in Packets(body) {
         match packet.ok_or("it breaks git's framing or is cut off")? {
-            Packet::Line(line) => refs.extend(parse_line(line)?),
-            Packet::Flush => return Ok(refs),
+            Packet::Line(line) => listing.take(line)?,
+            Packet::Flush => return Ok(listing.refs),
             Packet::Delimiter | Packet::End => return Err("it is not a list of refs".to_owned()),
         }
     }
@@ -33,18 +74,18 @@ pub(super) fn parse_listing(body: &[u8]) -> Result<Vec<RemoteRef>, String> {
 }
 
 /// Reads what `info/refs` answers.
-pub(super) fn parse_advertisement(body: &[u8]) -> Result<Advertisement, String> {
+pub(super) fn parse_advertisement(body: &[u8], prefix: &str) -> Result<Advertisement, String> {
     let mut packets = Packets(body).peekable();
     if matches!(packets.peek(), Some(Some(Packet::Line(line))) if line.starts_with(b"# service=")) {
         packets.nth(1);
     }
-    let mut refs = Vec::new();
+    let mut listing = Listing::of(prefix);
     for packet in packets {
         match packet.ok_or("it breaks git's framing or is cut off")? {
             Packet::Line(b"version 2") => return Ok(Advertisement::Modern),
             Packet::Line(b"version 1") => {}
-            Packet::Line(line) => refs.extend(parse_line(before_nul(line))?),
-            Packet::Flush => return Ok(Advertisement::Legacy(refs)),
+            Packet::Line(line) => listing.take(before_nul(line))?,
+            Packet::Flush => return Ok(Advertisement::Legacy(listing.refs)),
             Packet::Delimiter | Packet::End => {
                 return Err("it is no advertisement of refs".to_owned());
             }
@@ -71,12 +112,15 @@ fn parse_line(line: &[u8]) -> Result<Option<RemoteRef>, String> {
     if matches!(id, "unborn" | "shallow") || name == "capabilities^{}" {
         return Ok(None);
     }
-    let target = id
-        .parse()
-        .map_err(|_| "a line of it names no object".to_owned())?;
+    let object = |id: &str| {
+        id.parse()
+            .map_err(|_| "a line of it names no object".to_owned())
+    };
+    let peeled = words.find_map(|word| word.strip_prefix("peeled:"));
     Ok(Some(RemoteRef {
         name: name.to_owned(),
-        target,
+        target: object(id)?,
+        peeled: peeled.map(object).transpose()?,
     }))
 }
 
@@ -85,6 +129,7 @@ mod tests {
     use super::*;
 
     const ID: &str = "95d09f2b10159347eece71399a7e2e907ea3df4f";
+    const TAG: &str = "0123456789012345678901234567890123456789";
 
     fn frame(lines: &[&str]) -> Vec<u8> {
         let mut body = Vec::new();
@@ -103,6 +148,15 @@ mod tests {
         RemoteRef {
             name: "refs/heads/main".into(),
             target: ID.parse().unwrap(),
+            peeled: None,
+        }
+    }
+
+    fn tag_ref() -> RemoteRef {
+        RemoteRef {
+            name: "refs/tags/v1".into(),
+            target: TAG.parse().unwrap(),
+            peeled: Some(ID.parse().unwrap()),
         }
     }
 
@@ -113,8 +167,36 @@ mod tests {
             "unborn HEAD",
             "FLUSH",
         ]);
-        assert_eq!(parse_listing(&body), Ok(vec![main_ref()]));
-        assert_eq!(parse_listing(b"0000"), Ok(vec![]));
+        assert_eq!(
+            parse_listing(&body, "refs/heads/main"),
+            Ok(vec![main_ref()])
+        );
+        assert_eq!(parse_listing(&body, "refs/tags/"), Ok(vec![]));
+        assert_eq!(parse_listing(b"0000", ""), Ok(vec![]));
+    }
+
+    #[test]
+    fn what_a_tag_stands_for_is_read_from_both_protocols() {
+        let modern = frame(&[&format!("{TAG} refs/tags/v1 peeled:{ID}"), "FLUSH"]);
+        assert_eq!(parse_listing(&modern, "refs/tags/"), Ok(vec![tag_ref()]));
+        let legacy = frame(&[
+            &format!("{TAG} refs/tags/v1"),
+            &format!("{ID} refs/tags/v1^{{}}"),
+            "FLUSH",
+        ]);
+        let read = parse_advertisement(&legacy, "refs/tags/v1");
+        assert_eq!(read, Ok(Advertisement::Legacy(vec![tag_ref()])));
+    }
+
+    #[test]
+    fn t15_a_list_without_end_is_refused() {
+        let mut body = frame(&[&format!("{ID} refs/heads/x")]).repeat(REF_LIMIT + 1);
+        body.extend_from_slice(b"0000");
+        assert!(
+            parse_listing(&body, "refs/heads/main")
+                .unwrap_err()
+                .contains("100000")
+        );
     }
 
     #[test]
@@ -126,7 +208,7 @@ mod tests {
             "ls-refs",
             "FLUSH",
         ]);
-        assert_eq!(parse_advertisement(&modern), Ok(Advertisement::Modern));
+        assert_eq!(parse_advertisement(&modern, ""), Ok(Advertisement::Modern));
         let legacy = frame(&[
             "# service=git-upload-pack",
             "FLUSH",
@@ -134,7 +216,7 @@ mod tests {
             "FLUSH",
         ]);
         assert_eq!(
-            parse_advertisement(&legacy),
+            parse_advertisement(&legacy, ""),
             Ok(Advertisement::Legacy(vec![main_ref()]))
         );
     }
@@ -143,7 +225,7 @@ mod tests {
     fn f10_garbage_is_refused_and_never_an_empty_list() {
         let cut = frame(&[&format!("{ID} refs/heads/main"), "FLUSH"]);
         for length in 0..cut.len() {
-            assert!(parse_listing(&cut[..length]).is_err(), "{length}");
+            assert!(parse_listing(&cut[..length], "").is_err(), "{length}");
         }
         for body in [
             &b""[..],
@@ -153,16 +235,16 @@ mod tests {
             b"000dERR gone!",
             b"0009main\n0000",
         ] {
-            assert!(parse_listing(body).is_err(), "{body:?}");
-            assert!(parse_advertisement(body).is_err(), "{body:?}");
+            assert!(parse_listing(body, "").is_err(), "{body:?}");
+            assert!(parse_advertisement(body, "").is_err(), "{body:?}");
         }
     }
 
     proptest::proptest! {
         #[test]
         fn no_answer_makes_it_panic(bytes: Vec<u8>) {
-            parse_listing(&bytes).ok();
-            parse_advertisement(&bytes).ok();
+            parse_listing(&bytes, "refs/").ok();
+            parse_advertisement(&bytes, "refs/").ok();
         }
     }
 }

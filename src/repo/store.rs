@@ -194,25 +194,26 @@ pub(super) fn list_refs(
         .open(path)
         .map_err(|e| asked.not_a_repository(e.to_string()))?;
     let repo = repo.to_thread_local();
-    let unreadable = |e: gix::Error| asked.bad_answer(e.to_string());
+    let unreadable = |e: &dyn std::fmt::Display| asked.bad_answer(e.to_string());
+    let all = repo.references().map_err(|e| unreadable(&e))?;
     let mut refs = Vec::new();
-    for reference in repo
-        .references()
-        .map_err(unreadable)?
-        .local_branches()
-        .map_err(unreadable)?
-    {
-        let mut reference = reference.map_err(|e| asked.bad_answer(e.to_string()))?;
+    for reference in all.all().map_err(|e| unreadable(&e))? {
+        let reference = reference.map_err(|e| unreadable(&e))?;
         let name = reference.name().as_bstr().to_string();
         if name.starts_with(prefix) {
-            let target = reference
-                .peel_to_id()
-                .map_err(|e| asked.bad_answer(e.to_string()))?;
-            refs.push(RemoteRef {
-                name,
-                target: CommitId(target.detach()),
-            });
+            refs.push(described(name, reference).map_err(|e| unreadable(&e))?);
         }
     }
     Ok(refs)
+}
+
+fn described(name: String, mut reference: gix::Reference<'_>) -> Result<RemoteRef, gix::Error> {
+    let target = reference.target().try_id().map(ToOwned::to_owned);
+    let end = reference.peel_to_id()?.detach();
+    let target = target.unwrap_or(end);
+    Ok(RemoteRef {
+        name,
+        target: CommitId(target),
+        peeled: (end != target).then_some(CommitId(end)),
+    })
 }

@@ -8,9 +8,11 @@ use hop3_plugin_api::Abort;
 use reqwest::Url;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The address of a git repository: `https://…`, `file:///…`, or `http://…` on this machine.
+use super::ssh::SshPlace;
+
+/// The address of a git repository: `https://…`, `ssh://user@…` or `user@host:path`, `file:///…`, or `http://…` on this machine.
 ///
-/// Guarantees: no user, no password, no query; no part that a program could read as an option.
+/// Guarantees: no password, no query; no part that a program could read as an option, and none that a shell could read as more than a word.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RepoUrl(Place);
 
@@ -19,6 +21,8 @@ pub struct RepoUrl(Place);
 pub(super) enum Place {
     /// A server that speaks git's smart HTTP.
     Http(Url),
+    /// A server that is reached with ssh.
+    Ssh(SshPlace),
     /// A repository on this machine.
     File(PathBuf),
 }
@@ -31,26 +35,42 @@ impl RepoUrl {
             return Err(refuse(
                 text,
                 "sends everything in clear text",
-                "use https, or let the operator allow http in agent.toml",
+                "use https or ssh",
             ));
         }
         Ok(url)
     }
 
-    /// Reads an address when the operator has allowed plain `http` to other machines.
+    /// Reads an address that may be plain `http` to another machine: for those who refuse that themselves.
     pub fn parse_allowing_http(text: &str) -> Result<Self, Abort> {
         check_characters(text)?;
-        match text.split_once("://") {
-            Some(("https" | "http", _)) => http(text).map(|url| Self(Place::Http(url))),
-            Some(("file", path)) => file(text, path).map(|path| Self(Place::File(path))),
-            Some(("ssh" | "git+ssh" | "ssh+git", _)) => Err(ssh(text)),
-            None if looks_like_scp(text) => Err(ssh(text)),
-            _ => Err(refuse(
-                text,
-                "is not an address that the agent fetches from",
-                "use `https://…` or `file:///…`",
-            )),
-        }
+        let place = match text.split_once("://") {
+            Some(("https" | "http", _)) => Place::Http(http(text)?),
+            Some(("ssh", rest)) => Place::Ssh(SshPlace::of_url(rest).map_err(|e| say(text, e))?),
+            Some(("file", path)) => Place::File(file(text, path)?),
+            None if text.contains('@') => {
+                Place::Ssh(SshPlace::of_scp(text).map_err(|e| say(text, e))?)
+            }
+            _ => {
+                let hint = "use `https://…`, `ssh://user@host/…` or `file:///…`";
+                return Err(refuse(
+                    text,
+                    "is not an address that the agent fetches from",
+                    hint,
+                ));
+            }
+        };
+        Ok(Self(place))
+    }
+
+    /// Whether it is reached with ssh, and so needs a key and known host keys.
+    pub fn is_ssh(&self) -> bool {
+        matches!(self.0, Place::Ssh(_))
+    }
+
+    /// Where a server of a checked address said that the repository is on the same server.
+    pub(super) fn of_http(url: Url) -> Self {
+        Self(Place::Http(url))
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -61,24 +81,24 @@ impl RepoUrl {
     pub(super) fn is_cleartext(&self) -> bool {
         matches!(&self.0, Place::Http(url) if url.scheme() == "http" && !is_loopback(url))
     }
+
+    /// Scheme, host and port: what a token is bound to, and what rests after failures.
+    pub(super) fn host(&self) -> String {
+        match &self.0 {
+            Place::Http(url) => url.origin().ascii_serialization(),
+            Place::Ssh(place) => format!("ssh://{}", place.authority()),
+            Place::File(_) => "file://".to_owned(),
+        }
+    }
+}
+
+fn say(text: &str, (problem, hint): (&str, &str)) -> Abort {
+    refuse(text, problem, hint)
 }
 
 fn refuse(text: &str, problem: &str, hint: &str) -> Abort {
     let shown: String = text.chars().take(200).collect();
     Abort::new(format!("`{}` {problem}", shown.escape_debug())).hint(hint)
-}
-
-fn ssh(text: &str) -> Abort {
-    refuse(
-        text,
-        "needs ssh, which the agent does not speak yet",
-        "use the https address with a read-only token in `token-file`",
-    )
-}
-
-fn looks_like_scp(text: &str) -> bool {
-    text.split_once(':')
-        .is_some_and(|(host, path)| host.contains('@') && !path.starts_with(':'))
 }
 
 fn check_characters(text: &str) -> Result<(), Abort> {
@@ -106,7 +126,7 @@ fn http(text: &str) -> Result<Url, Abort> {
     if !url.username().is_empty() || url.password().is_some() {
         // The text holds a password: it is not repeated.
         return Err(Abort::new("the address holds a user name or password")
-            .hint("put the token into a file that only the agent can read, and name it in `token-file`"));
+            .hint("put the user name into `username`, the token into a file that only the agent can read, and name that in `token-file`"));
     }
     let host = url.host_str().unwrap_or_default();
     if host.is_empty() || host.starts_with('-') {
@@ -148,6 +168,7 @@ impl fmt::Display for RepoUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Place::Http(url) => f.write_str(url.as_str()),
+            Place::Ssh(place) => place.fmt(f),
             Place::File(path) => write!(f, "file://{}", path.display()),
         }
     }
@@ -192,6 +213,26 @@ mod tests {
             ("http://[::1]:3000/c.git", "http://[::1]:3000/c.git"),
             ("http://localhost/c.git", "http://localhost/c.git"),
             ("file:///srv/git/config.git", "file:///srv/git/config.git"),
+            (
+                "ssh://git@forge.example/team/c.git",
+                "ssh://git@forge.example/team/c.git",
+            ),
+            (
+                "ssh://git@forge.example:2222/~ops/c.git",
+                "ssh://git@forge.example:2222/~ops/c.git",
+            ),
+            (
+                "ssh://git@[::1]:2222/srv/c.git",
+                "ssh://git@[::1]:2222/srv/c.git",
+            ),
+            (
+                "git@forge.example:team/c.git",
+                "git@forge.example:team/c.git",
+            ),
+            (
+                "git@forge.example:/srv/c.git",
+                "git@forge.example:/srv/c.git",
+            ),
         ] {
             assert_eq!(RepoUrl::parse(text).unwrap().to_string(), shown);
         }
@@ -230,6 +271,34 @@ mod tests {
             "/srv/git/config.git",
             "config.git",
             "http://forge.example/c.git",
+            "ssh://forge.example/c.git",
+            "ssh://-oProxyCommand=canary/c.git",
+            "ssh://-l@forge.example/c.git",
+            "ssh://git@-oProxyCommand=canary/c.git",
+            "ssh://git@forge.example",
+            "ssh://git@forge.example/",
+            "ssh://git@forge.example/-c.git",
+            "ssh://git@forge.example:0/c.git",
+            "ssh://git@forge.example:99999/c.git",
+            "ssh://git@forge.example:22:22/c.git",
+            "ssh://git:canary@forge.example/c.git",
+            "ssh://git@forge%2eexample/c.git",
+            "ssh://git@forge.example/c%20d.git",
+            "ssh://git@forge.example/c.git?x",
+            "ssh://git@[::1/c.git",
+            "ssh://git@fo_rge!/c.git",
+            "git+ssh://git@forge.example/c.git",
+            "git@forge.example:-c.git",
+            "git@forge.example:",
+            "git@-oProxyCommand=canary:c.git",
+            "-oProxyCommand=canary@forge.example:c.git",
+            "git@forge.example:c.git;canary",
+            "git@forge.example:$(canary)",
+            "@forge.example:c.git",
+            "forge.example:c.git",
+            "git@:c.git",
+            "git@forge.example::canary",
+            "a@b@c:d",
         ] {
             assert!(RepoUrl::parse(text).is_err(), "{text:?}");
         }
@@ -244,16 +313,23 @@ mod tests {
     }
 
     #[test]
-    fn ssh_is_refused_by_its_name() {
-        for text in [
-            "ssh://git@forge.example/c.git",
-            "git@forge.example:team/c.git",
+    fn what_a_token_is_bound_to_is_scheme_host_and_port() {
+        let host = |text| RepoUrl::parse(text).unwrap().host();
+        assert_eq!(
+            host("https://forge.example/a"),
+            host("https://forge.example:443/b")
+        );
+        for other in [
+            "https://forge.example:8443/a",
+            "https://forge.test/a",
+            "ssh://git@forge.example/a",
         ] {
-            assert!(
-                RepoUrl::parse(text).unwrap_err().message.contains("ssh"),
-                "{text}"
-            );
+            assert_ne!(host("https://forge.example/a"), host(other), "{other}");
         }
+        assert_eq!(
+            host("ssh://git@forge.example/a"),
+            host("git@forge.example:b")
+        );
     }
 
     #[test]

@@ -49,12 +49,28 @@ pub struct RepoStatus {
     pub url: String,
     /// When it answered last.
     pub last_contact: Option<Timestamp>,
+    /// `ok`, `unknown` before the first answer, or what is wrong in one word: `unreachable`, `unauthorized`, `host-key-changed`, `non-fast-forward` and so on.
+    #[serde(default)]
+    pub state: String,
     /// Why it could not be read, if so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The mirror that answered last, if the address itself did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<MirrorStatus>,
+}
+
+/// A mirror that stands in for the config repo's own address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct MirrorStatus {
+    /// Its address.
+    pub url: String,
+    /// What is wrong with the config repo's own address.
+    pub because: String,
 }
 
 /// The state of one app.

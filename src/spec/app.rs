@@ -9,6 +9,9 @@ use hop3_plugin_api::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::network::Network;
+use super::sections::{SecretName, Transport};
+
 /// A place in a file of the config repo. Lines and columns count from 1; columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Position {
@@ -18,6 +21,17 @@ pub struct Position {
     pub line: u32,
     /// The column.
     pub column: u32,
+}
+
+impl Position {
+    /// The first place of a file, for what concerns it as a whole.
+    pub fn start(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            line: 1,
+            column: 1,
+        }
+    }
 }
 
 /// One app's spec.
@@ -51,6 +65,12 @@ pub struct AppSpec {
     pub proxy: ProxySettings,
     /// `[limits]`.
     pub limits: Limits,
+    /// The encrypted secrets of the config repo that it names. Whether their files are there is not known here.
+    pub secrets: Vec<SecretUse>,
+    /// `[[ports]]`: ports of the host that it claims, each once.
+    pub ports: Vec<PortClaim>,
+    /// `[[addons]]` with `share-from`.
+    pub shares: Vec<Share>,
     /// Sections and keys that validate but are not built yet: the app cannot be planned while there are any.
     pub unbuilt: Vec<Unbuilt>,
     /// Where each key stands, by JSON pointer: `/run/start`. Values of a Procfile stand at `/run/workers/<kind>`.
@@ -58,6 +78,13 @@ pub struct AppSpec {
 }
 
 impl AppSpec {
+    /// The key that stands at a place, as JSON pointer; empty when none does. Of several it is the innermost.
+    pub fn pointer(&self, at: &Position) -> String {
+        let standing = self.positions.iter().filter(|(_, place)| *place == at);
+        let innermost = standing.max_by_key(|(pointer, _)| pointer.len());
+        innermost.map_or_else(String::new, |(pointer, _)| pointer.clone())
+    }
+
     /// Where a key stands: itself, else the nearest table around it that the spec has, else the file's first line.
     pub fn position(&self, pointer: &str) -> Position {
         let mut at = pointer;
@@ -68,15 +95,50 @@ impl AppSpec {
             match at.rsplit_once('/') {
                 Some((parent, _)) if !parent.is_empty() => at = parent,
                 _ => {
-                    return Position {
-                        file: self.file.clone(),
-                        line: 1,
-                        column: 1,
-                    };
+                    return Position::start(&self.file);
                 }
             }
         }
     }
+}
+
+/// An addon whose data belongs to somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// The addon's type.
+    pub kind: Option<String>,
+    /// Whose it is: an app's name, or `host/<name>`.
+    pub from: String,
+    /// Where it says so.
+    pub at: Position,
+}
+
+/// One use of an encrypted secret: `secrets/<host>/<name>.age`, else `secrets/<name>.age`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretUse {
+    /// Its name.
+    pub name: SecretName,
+    /// The key that names it, as JSON pointer: `/env/TOKEN/secret`.
+    pub pointer: String,
+    /// Where the name stands.
+    pub at: Position,
+}
+
+/// One port of the host that an app claims for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortClaim {
+    /// Its number; never one of the host's own.
+    pub number: u16,
+    /// Its protocol.
+    pub protocol: Transport,
+    /// A name, for people.
+    pub name: Option<String>,
+    /// Who may reach it; none means everybody.
+    pub source: Option<Network>,
+    /// The key that claims it, as JSON pointer: `/ports/0/number`.
+    pub pointer: String,
+    /// Where the number stands.
+    pub at: Position,
 }
 
 /// Something that is valid but cannot be carried out by this version.

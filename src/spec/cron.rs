@@ -1,116 +1,52 @@
-//! The grammar of cron schedules: five fields with names, ranges, lists and steps. It reads no clock.
+//! Schedules in the files of an app: where one stands, and what is wrong with it. What a schedule is, `schedule` decides.
 
-/// One of the five fields.
-struct Field {
-    name: &'static str,
-    least: u32,
-    most: u32,
-    words: &'static [&'static str],
+use std::ops::Range;
+
+use super::diagnostic::Diagnostic;
+use super::source::Source;
+use crate::schedule::{Cron, Field, Mistake};
+
+/// Everything that is wrong with a schedule which stands somewhere within these bytes of a file, each mistake with its own place.
+pub(crate) fn problems(source: &Source, within: Range<usize>, schedule: &str) -> Vec<Diagnostic> {
+    let mistakes = Cron::parse(schedule).err().into_iter().flatten();
+    // A text with escapes does not stand in the file as it is: then all of it is marked.
+    let start = source.text[within.clone()]
+        .find(schedule)
+        .filter(|_| !schedule.is_empty());
+    let place = |span: Range<usize>| {
+        let start = start.map(|start| within.start + start);
+        start.map_or(within.clone(), |start| start + span.start..start + span.end)
+    };
+    let told = |mistake: Mistake| {
+        let hint = mistake
+            .hint
+            .unwrap_or_else(|| "write `minute hour day month weekday`".to_owned());
+        source
+            .error(place(mistake.span), mistake.message)
+            .hint(hint)
+    };
+    mistakes.map(told).collect()
 }
 
-const MONTHS: [&str; 12] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-];
-const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
-
-const FIELDS: [Field; 5] = [
-    Field {
-        name: "minute",
-        least: 0,
-        most: 59,
-        words: &[],
-    },
-    Field {
-        name: "hour",
-        least: 0,
-        most: 23,
-        words: &[],
-    },
-    Field {
-        name: "day of the month",
-        least: 1,
-        most: 31,
-        words: &[],
-    },
-    Field {
-        name: "month",
-        least: 1,
-        most: 12,
-        words: &MONTHS,
-    },
-    Field {
-        name: "day of the week",
-        least: 0,
-        most: 7,
-        words: &DAYS,
-    },
-];
-
-/// What is wrong with a schedule, if anything.
-pub(crate) fn problem(schedule: &str) -> Option<String> {
-    let parts: Vec<&str> = schedule.split_whitespace().collect();
-    if parts.len() != FIELDS.len() {
-        return Some(format!("a schedule has five fields, not {}", parts.len()));
+/// Everything that is wrong with a schedule and the command behind it, which stand somewhere within these bytes of a file.
+pub(crate) fn line_problems(source: &Source, within: Range<usize>, line: &str) -> Vec<Diagnostic> {
+    if let Some((schedule, _)) = split(line) {
+        return problems(source, within, schedule);
     }
-    let mut fields = FIELDS.iter().zip(parts);
-    fields.find_map(|(field, part)| part.split(',').find_map(|item| field.problem(item)))
+    let error = source.error(within, "a cron line has five fields and a command");
+    vec![error.hint("write `minute hour day month weekday command`")]
 }
 
-/// Splits a Procfile's cron command into its schedule and its command.
-pub(crate) fn split(line: &str) -> Option<(String, &str)> {
-    let mut rest = line.trim();
-    let mut schedule = Vec::new();
-    for _ in 0..FIELDS.len() {
-        let (field, after) = rest.split_once(char::is_whitespace)?;
-        schedule.push(field);
-        rest = after.trim_start();
+/// Splits a cron command into its schedule and its command, as they are written.
+fn split(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim();
+    let mut rest = line;
+    for _ in Field::ALL {
+        let (_, after) = rest.split_once([' ', '\t'])?;
+        rest = after.trim_start_matches([' ', '\t']);
     }
-    (!rest.is_empty()).then(|| (schedule.join(" "), rest))
-}
-
-impl Field {
-    fn problem(&self, item: &str) -> Option<String> {
-        let (range, step) = item
-            .split_once('/')
-            .map_or((item, None), |(range, step)| (range, Some(step)));
-        if let Some(step) = step.filter(|step| !matches!(step.parse::<u32>(), Ok(1..=59))) {
-            return Some(format!("`{step}` is not a step of the {}", self.name));
-        }
-        if range == "*" {
-            return None;
-        }
-        let (from, to) = range.split_once('-').unwrap_or((range, range));
-        match (self.value(from), self.value(to)) {
-            (Some(first), Some(last)) if first <= last => None,
-            (Some(_), Some(_)) => Some(format!("`{range}` runs backwards")),
-            (None, _) => Some(self.refusal(from)),
-            (_, None) => Some(self.refusal(to)),
-        }
-    }
-
-    fn value(&self, text: &str) -> Option<u32> {
-        let word = text.to_lowercase();
-        if let Some(index) = self.words.iter().position(|known| *known == word) {
-            return u32::try_from(index).ok().map(|index| index + self.least);
-        }
-        let digits =
-            !text.is_empty() && text.len() <= 2 && text.bytes().all(|b| b.is_ascii_digit());
-        text.parse()
-            .ok()
-            .filter(|value| digits && (self.least..=self.most).contains(value))
-    }
-
-    fn refusal(&self, text: &str) -> String {
-        let words = if self.words.is_empty() {
-            ""
-        } else {
-            ", or a name"
-        };
-        format!(
-            "`{text}` is no {}: it goes from {} to {}{words}",
-            self.name, self.least, self.most
-        )
-    }
+    let schedule = line[..line.len() - rest.len()].trim_end();
+    (!rest.is_empty()).then_some((schedule, rest))
 }
 
 #[cfg(test)]
@@ -118,43 +54,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_ranges_lists_and_steps_are_understood() {
-        for good in [
-            "* * * * *",
-            "*/5 0-23 1,15 jan-mar MON-fri",
-            "0 2 * * 7",
-            "1-10/2 * * dec sun",
-        ] {
-            assert_eq!(problem(good), None, "{good}");
-        }
+    fn each_mistake_is_marked_where_it_stands() {
+        let source = Source::new("hop3.toml", "schedule = \"0 24 * * 8\"");
+        let found = problems(&source, 11..23, "0 24 * * 8");
+        let found: Vec<_> = found
+            .into_iter()
+            .map(|d| (d.span.unwrap(), d.message))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ((14, 16), "`24` is no hour: it goes from 0 to 23".to_owned()),
+                (
+                    (21, 22),
+                    "`8` is no day of the week: it goes from 0 to 7, or a name".to_owned()
+                ),
+            ]
+        );
     }
 
     #[test]
-    fn a_field_out_of_its_range_is_named() {
-        assert_eq!(
-            problem("0 24 * * *").unwrap(),
-            "`24` is no hour: it goes from 0 to 23"
-        );
-        for bad in [
-            "60 * * * *",
-            "* * 0 * *",
-            "* * * 13 *",
-            "* * * * 8",
-            "*/0 * * * *",
-            "5-1 * * * *",
-            "* * * *",
-            "a * * * *",
-        ] {
-            assert!(problem(bad).is_some(), "{bad}");
-        }
+    fn a_schedule_with_escapes_is_marked_as_a_whole() {
+        let source = Source::new("hop3.toml", r#"schedule = "0 24\t* * *""#);
+        let found = problems(&source, 11..24, "0 24\t* * *");
+        assert_eq!(found[0].span, Some((11, 24)));
+        assert!(problems(&source, 11..24, "0 23\t* * *").is_empty());
     }
 
     #[test]
     fn a_command_follows_the_five_fields() {
         assert_eq!(
-            split("0 2\t* * * ./clean --all"),
-            Some(("0 2 * * *".to_owned(), "./clean --all"))
+            split("0 2\t* *  * ./clean --all"),
+            Some(("0 2\t* *  *", "./clean --all"))
         );
         assert_eq!(split("0 2 * * *"), None);
+        assert_eq!(split("0 2 * * * "), None);
     }
 }

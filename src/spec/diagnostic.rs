@@ -1,19 +1,12 @@
-//! What is wrong with a file, where, and what would be right: as values for programs and, through [`render`], as excerpts for people.
-//! It never decides what is wrong.
+//! What is wrong with a file, where, and what would be right, as values; [`super::render`] shows them to people. It never decides what is
+//! wrong.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
-
-use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::app::Position;
-use super::source::Source;
-
-/// The longest line of which an excerpt is shown.
-const EXCERPT_LIMIT: usize = 1000;
+use super::credentials::without_credentials;
+use super::render::standing_at;
 
 /// How bad it is.
 #[derive(
@@ -46,11 +39,27 @@ pub struct Diagnostic {
     /// What would be right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The key as JSON pointer: `/run/start`; empty for the file as a whole.
+    /// Another place that explains this one: where a name stands first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub related: Option<Related>,
+    /// The key as JSON pointer: `/run/start`; of a file of lines its line, `/3`; empty for the file as a whole.
     pub key: String,
     /// Whether the marked bytes may be a credential, so that no excerpt of the file shows them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redact: bool,
+}
+
+/// A second place of a remark.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Related {
+    /// Where.
+    pub position: Position,
+    /// The bytes of the file that the excerpt marks, start and end; to the end of the line when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<(usize, usize)>,
+    /// What stands beside the mark.
+    pub label: String,
 }
 
 impl Diagnostic {
@@ -63,14 +72,28 @@ impl Diagnostic {
             span: None,
             label: None,
             hint: None,
+            related: None,
             key: String::new(),
             redact: false,
+        }
+    }
+
+    /// A note at a place of a spec whose text is not at hand.
+    pub fn note_at(position: Position, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Note,
+            ..Self::error_at(position, message)
         }
     }
 
     /// Whether the file cannot be used because of this.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
+    }
+
+    /// Whether it is about a file as a whole, and not about a place in it.
+    pub fn concerns_all(&self) -> bool {
+        self.span.is_none() && self.key.is_empty()
     }
 
     /// Sets the key that it is about.
@@ -94,11 +117,55 @@ impl Diagnostic {
         self
     }
 
+    /// Sets the other place that explains this one.
+    #[must_use]
+    pub fn related(mut self, related: Related) -> Self {
+        self.related = Some(related);
+        self
+    }
+
     /// Hides the marked bytes in every excerpt.
     #[must_use]
     pub fn redacted(mut self) -> Self {
         self.redact = true;
         self
+    }
+}
+
+/// Remarks at the end of their way.
+impl Diagnostic {
+    /// Marks what stands at the position, if nothing is marked, and replaces what looks like a credential in all words.
+    pub fn settle(&mut self, text: Option<&str>) {
+        if let Some(text) = text.filter(|_| self.span.is_none() && !self.concerns_all()) {
+            self.span = Some(standing_at(&self.position, text));
+        }
+        let words = [
+            Some(&mut self.message),
+            self.label.as_mut(),
+            self.hint.as_mut(),
+        ];
+        for words in words.into_iter().flatten() {
+            if let Some(harmless) = without_credentials(words) {
+                *words = harmless;
+            }
+        }
+    }
+
+    /// The line and column behind the marked bytes.
+    pub fn end(&self, text: &str) -> Option<(u32, u32)> {
+        let (start, end) = self.span?;
+        let marked = text.get(start..end)?;
+        let count = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+        let lines = marked.bytes().filter(|b| *b == b'\n').count();
+        let line = self
+            .position
+            .line
+            .saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
+        let column = match marked.rsplit_once('\n') {
+            Some((_, last)) => count(last).saturating_add(1),
+            None => self.position.column.saturating_add(count(marked)),
+        };
+        Some((line, column))
     }
 }
 
@@ -129,169 +196,25 @@ impl IntoHint for &str {
 /// The most diagnostics of one file; a file with more mistakes is not helped by a longer list.
 const MOST: usize = 100;
 
-/// Cuts an endless list, saying so.
-pub(crate) fn bounded(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    if found.len() > MOST {
-        let rest = found.len() - MOST;
-        let at = found[MOST].position.clone();
-        found.sort_by_key(|diagnostic| diagnostic.severity);
-        found.truncate(MOST);
-        let last = Diagnostic::error_at(at, format!("{rest} more mistakes are not shown"));
-        found.push(Diagnostic {
-            severity: Severity::Note,
-            ..last
-        });
+/// When this many are found, the rest is only counted.
+pub(crate) const ENOUGH: usize = 2 * MOST;
+
+/// Cuts an endless list, saying so; `omitted` are those that were only counted.
+pub(crate) fn bounded(mut found: Vec<Diagnostic>, omitted: usize) -> Vec<Diagnostic> {
+    let rest = found.len().saturating_sub(MOST) + omitted;
+    if rest == 0 {
+        return found;
     }
+    found.sort_by_key(|diagnostic| diagnostic.severity);
+    let at = found.get(MOST).or(found.last());
+    let at = at.map(|diagnostic| diagnostic.position.clone());
+    found.truncate(MOST);
+    found.extend(at.map(|at| Diagnostic {
+        severity: Severity::Note,
+        ..Diagnostic::error_at(
+            at,
+            format!("{rest} more remarks on this file are not shown"),
+        )
+    }));
     found
-}
-
-/// The texts of files by path, for excerpts.
-pub type Sources = BTreeMap<String, String>;
-
-/// Diagnostics as people read them: a sentence, the excerpt with the place marked, the hint.
-///
-/// Guarantees: bytes that a diagnostic declares a possible credential appear in no excerpt.
-pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> String {
-    let renderer = if color {
-        Renderer::styled()
-    } else {
-        Renderer::plain()
-    };
-    let renderer = renderer.decor_style(DecorStyle::Ascii);
-    let masked = mask(diagnostics, sources);
-    let mut out = String::new();
-    for diagnostic in diagnostics {
-        let text = masked.get(&diagnostic.position.file).map(String::as_str);
-        out.push_str(&renderer.render(&[group(diagnostic, text)]));
-        out.push_str("\n\n");
-    }
-    out
-}
-
-fn mask(diagnostics: &[Diagnostic], sources: &Sources) -> Sources {
-    let mut masked = sources.clone();
-    for diagnostic in diagnostics.iter().filter(|d| d.redact) {
-        let text = masked.get_mut(&diagnostic.position.file);
-        if let (Some(text), Some((start, end))) = (text, diagnostic.span) {
-            let stars: String = text[start..end]
-                .bytes()
-                .map(|b| if b == b'\n' { '\n' } else { '*' })
-                .collect();
-            text.replace_range(start..end, &stars);
-        }
-    }
-    masked
-}
-
-fn group<'a>(diagnostic: &'a Diagnostic, text: Option<&'a str>) -> Group<'a> {
-    let level = match diagnostic.severity {
-        Severity::Error => Level::ERROR,
-        Severity::Note => Level::NOTE,
-    };
-    let title = level.primary_title(diagnostic.message.as_str());
-    let group = match text.and_then(|text| Excerpt::of(diagnostic, text)) {
-        Some(excerpt) => title.element(excerpt.snippet(diagnostic)),
-        None => title.element(origin(&diagnostic.position)),
-    };
-    match &diagnostic.hint {
-        Some(hint) => group.element(Level::HELP.with_name("hint").message(hint.as_str())),
-        None => group,
-    }
-}
-
-fn origin(position: &Position) -> Origin<'_> {
-    Origin::path(position.file.as_str())
-        .line(position.line as usize)
-        .char_column(position.column as usize)
-}
-
-/// The lines around a mark.
-struct Excerpt<'a> {
-    text: &'a str,
-    mark: Range<usize>,
-}
-
-impl<'a> Excerpt<'a> {
-    /// The first marked line; none for a file without text or with an endless line.
-    fn of(diagnostic: &Diagnostic, text: &'a str) -> Option<Self> {
-        let (start, end) = diagnostic
-            .span
-            .unwrap_or_else(|| whole_line(&diagnostic.position, text));
-        let start = start.min(text.len());
-        let from = text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let to = text[start..].find('\n').map_or(text.len(), |at| start + at);
-        if text.is_empty() || to - from > EXCERPT_LIMIT {
-            return None;
-        }
-        Some(Self {
-            text: &text[from..to],
-            mark: start - from..end.clamp(start, to) - from,
-        })
-    }
-
-    fn snippet(self, diagnostic: &'a Diagnostic) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-        let mark = AnnotationKind::Primary
-            .span(self.mark)
-            .label(diagnostic.label.as_deref());
-        Snippet::source(self.text)
-            .line_start(diagnostic.position.line as usize)
-            .path(diagnostic.position.file.as_str())
-            .annotation(mark)
-    }
-}
-
-/// From a position to the end of its line, in bytes.
-fn whole_line(position: &Position, text: &str) -> (usize, usize) {
-    let source = Source::new(&position.file, text);
-    let line = source.line((position.line as usize).clamp(1, source.lines()));
-    let before: usize = text[line.clone()]
-        .chars()
-        .take(position.column as usize - 1)
-        .map(char::len_utf8)
-        .sum();
-    (line.start + before, line.end)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sources(source: &Source) -> Sources {
-        Sources::from([(source.file.clone(), source.text.clone())])
-    }
-
-    #[test]
-    fn an_excerpt_marks_the_place_and_tells_what_would_be_right() {
-        let source = Source::new("apps/shop/hop3.toml", "[run]\nstrat = \"é\"\n");
-        let found = source
-            .error(6..11, "unknown key `strat` in `[run]`")
-            .label("not a key")
-            .hint("did you mean `start`?");
-        let text = render(&[found], &sources(&source), false);
-        insta::assert_snapshot!(text, @r#"
-        error: unknown key `strat` in `[run]`
-         --> apps/shop/hop3.toml:2:1
-          |
-        2 | strat = "é"
-          | ^^^^^ not a key
-          |
-          = hint: did you mean `start`?
-        "#);
-    }
-
-    #[test]
-    fn t27_a_possible_credential_is_in_no_excerpt() {
-        let source = Source::new("hop3.toml", "[env]\nA = \"sk_live_canary\"\n");
-        let hidden = source.error(10..26, "looks like a credential").redacted();
-        let beside = source.note(6..7, "beside it");
-        let text = render(&[beside, hidden], &sources(&source), false);
-        assert!(!text.contains("canary"), "{text}");
-    }
-
-    #[test]
-    fn an_endless_line_is_named_but_not_shown() {
-        let source = Source::new("hop3.toml", &format!("a = \"{}\"", "x".repeat(5000)));
-        let text = render(&[source.error(4..20, "too long")], &sources(&source), false);
-        assert!(text.contains("hop3.toml:1:5") && text.len() < 200, "{text}");
-    }
 }

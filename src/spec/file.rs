@@ -4,13 +4,15 @@
 use std::collections::BTreeSet;
 
 use hop3_plugin_api::AppName;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::app::AppSpec;
-use super::check::{Kinds, check};
+use super::check::{Checked, Kinds, check};
 use super::convert::Draft;
-use super::diagnostic::{Diagnostic, Sources, bounded};
+use super::diagnostic::{Diagnostic, bounded};
 use super::procfile::Procfile;
+use super::render::Sources;
 use super::sections::HopFile;
 use super::tree::{Tree, unescape};
 use crate::schema::Schemas;
@@ -27,7 +29,7 @@ pub struct AppFiles<'a> {
 }
 
 /// What the files of an app came to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LoadedApp {
     /// The spec; none exactly when there is an error.
     pub spec: Option<AppSpec>,
@@ -37,56 +39,63 @@ pub struct LoadedApp {
     pub sources: Sources,
 }
 
+/// What was found in one file, and how much more there is.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub(super) found: Vec<Diagnostic>,
+    pub(super) omitted: usize,
+}
+
 /// Reads the files of one app.
 pub fn load_app(schemas: &Schemas, files: &AppFiles<'_>) -> LoadedApp {
-    let (procfile, mut diagnostics) = files.procfile.map_or_else(
+    let (procfile, mut of_procfile) = files.procfile.map_or_else(
         || Procfile::read("Procfile", b""),
         |(path, bytes)| Procfile::read(path, bytes),
     );
-    let (spec, found) = match read_spec(schemas, files) {
-        Ok(Read {
-            tree,
-            sections,
-            faulty,
-            mut found,
-        }) => {
-            let draft = Draft::new(files.directory, schemas, &tree, &faulty);
-            let (spec, more) = draft.finish(sections, &procfile);
-            found.extend(more);
-            (spec, found)
-        }
-        Err(found) => (None, found),
-    };
-    diagnostics.splice(0..0, found);
-    diagnostics.sort_by_key(|d| {
-        (
-            d.position.file == procfile.source.file,
-            d.position.line,
-            d.position.column,
-        )
+    let (spec, Findings { mut found, omitted }) = read_spec(schemas, files, &procfile);
+    found.sort_by_key(|d| {
+        let of_procfile = d.position.file == procfile.source.file;
+        (of_procfile, d.position.line, d.position.column)
     });
-    let good = !diagnostics.iter().any(Diagnostic::is_error);
+    of_procfile.found.splice(0..0, found);
+    let found = of_procfile.found;
+    let omitted = omitted + of_procfile.omitted;
+    let good = omitted == 0 && !found.iter().any(Diagnostic::is_error);
     LoadedApp {
         spec: spec.filter(|_| good),
-        diagnostics: bounded(diagnostics),
+        diagnostics: bounded(found, omitted),
         sources: sources(files),
     }
 }
 
-struct Read {
-    tree: Tree,
-    sections: HopFile,
-    /// What the schema refused, by pointer; it is missing in the sections.
-    faulty: BTreeSet<String>,
-    found: Vec<Diagnostic>,
+/// The spec, and everything that is wrong with its own file.
+fn read_spec(
+    schemas: &Schemas,
+    files: &AppFiles<'_>,
+    procfile: &Procfile,
+) -> (Option<AppSpec>, Findings) {
+    let (tree, mut checked) = match check_spec(schemas, files) {
+        Ok(sound) => sound,
+        Err(findings) => return (None, findings),
+    };
+    if checked.omitted > 0 {
+        let Checked { found, omitted, .. } = checked;
+        return (None, Findings { found, omitted });
+    }
+    let sections: HopFile = typed(&tree, &mut checked);
+    let draft = Draft::new(files.directory, schemas, &tree, &checked.faulty);
+    let (spec, more, omitted) = draft.finish(sections, procfile);
+    add_unless_told(&mut checked.found, more);
+    let found = checked.found;
+    (spec, Findings { found, omitted })
 }
 
-fn read_spec(schemas: &Schemas, files: &AppFiles<'_>) -> Result<Read, Vec<Diagnostic>> {
+fn check_spec(schemas: &Schemas, files: &AppFiles<'_>) -> Result<(Tree, Checked), Findings> {
     let (file, bytes) = files
         .spec
         .or(files.procfile.map(|(path, _)| (path, &b""[..])))
         .unwrap_or((files.directory, b""));
-    let tree = Tree::read(file, bytes)?;
+    let tree = Tree::read(file, bytes).map_err(|found| Findings { found, omitted: 0 })?;
     let kinds = Kinds {
         own: &schemas.hop3,
         others: [
@@ -94,48 +103,52 @@ fn read_spec(schemas: &Schemas, files: &AppFiles<'_>) -> Result<Read, Vec<Diagno
             ("hosts/<host>.toml", &schemas.host),
         ],
     };
-    let mut found = check(&tree, &kinds);
+    let mut checked = check(&tree, &kinds);
     if files.spec.is_none() && files.procfile.is_none() {
-        found.push(tree.error("", "the app has neither a `hop3.toml` nor a Procfile"));
+        let message = "the app has neither a `hop3.toml` nor a Procfile";
+        let hint = "add one; an empty `hop3.toml` is a valid spec";
+        checked.found.push(tree.error("", message).hint(hint));
     }
-    let (sections, faulty) = typed(&tree, &mut found);
-    Ok(Read {
-        tree,
-        sections,
-        faulty,
-        found,
+    Ok((tree, checked))
+}
+
+/// One bad value is told once, by whoever finds it first.
+fn add_unless_told(found: &mut Vec<Diagnostic>, more: Vec<Diagnostic>) {
+    let place = |d: &Diagnostic| (d.key.clone(), d.span);
+    let mut told: BTreeSet<_> = found.iter().filter(|d| d.is_error()).map(place).collect();
+    for diagnostic in more {
+        if !diagnostic.is_error() || told.insert(place(&diagnostic)) {
+            found.push(diagnostic);
+        }
+    }
+}
+
+/// The types of everything in which the schema found nothing.
+pub(crate) fn typed<T: DeserializeOwned + Default>(tree: &Tree, checked: &mut Checked) -> T {
+    let mut sound = tree.value.clone();
+    for pointer in &checked.faulty {
+        remove(&mut sound, pointer);
+    }
+    serde_json::from_value(sound).unwrap_or_else(|error| {
+        let message = format!("the file could not be read: {error}");
+        checked.found.push(tree.error("", message));
+        T::default()
     })
 }
 
-/// The types of everything in which the schema found nothing, and the pointers of what was left out for that.
-fn typed(tree: &Tree, found: &mut Vec<Diagnostic>) -> (HopFile, BTreeSet<String>) {
-    let mut sound = tree.value.clone();
-    let faulty: BTreeSet<String> = found
-        .iter()
-        .filter(|d| d.is_error())
-        .map(|d| faulty_part(tree, &d.key))
-        .collect();
-    for pointer in &faulty {
-        if let Some((table, key)) = pointer.rsplit_once('/') {
-            let table = sound.pointer_mut(table).and_then(Value::as_object_mut);
-            table.and_then(|table| table.remove(&unescape(key)));
+/// Takes a part out. An entry of a list leaves its place, for the others keep their numbers.
+fn remove(value: &mut Value, pointer: &str) {
+    let Some((around, key)) = pointer.rsplit_once('/') else {
+        return;
+    };
+    match value.pointer_mut(around) {
+        Some(Value::Object(table)) => drop(table.remove(&unescape(key))),
+        Some(Value::Array(_)) => {
+            if let Some(entry) = value.pointer_mut(pointer) {
+                *entry = Value::Null;
+            }
         }
-    }
-    let sections = serde_json::from_value(sound).unwrap_or_else(|error| {
-        found.push(tree.error("", format!("the file could not be read: {error}")));
-        HopFile::default()
-    });
-    (sections, faulty)
-}
-
-/// How much a mistake takes away: a key of its section, or the whole section where that is a list, for the others keep their numbers.
-fn faulty_part(tree: &Tree, pointer: &str) -> String {
-    let mut steps = pointer.split('/').skip(1);
-    let section = format!("/{}", steps.next().unwrap_or_default());
-    let table = tree.value.pointer(&section).is_some_and(Value::is_object);
-    match steps.next() {
-        Some(key) if table => format!("{section}/{key}"),
-        _ => section,
+        _ => {}
     }
 }
 
@@ -176,6 +189,8 @@ pub(crate) fn directory_name(directory: &str) -> &str {
 mod tests {
     use super::super::check::strict;
     use super::*;
+    use crate::config::{AgentFile, HostFile};
+    use crate::schema::Document;
 
     fn files(text: &str) -> AppFiles<'_> {
         AppFiles {
@@ -199,14 +214,53 @@ mod tests {
         assert_eq!(name("= = =").as_deref(), Some("shop"));
     }
 
-    fn agree(schemas: &Schemas, tree: &Tree, what: &str) {
-        let schema: Vec<String> = schemas
-            .hop3
-            .validator()
-            .iter_errors(&strict(&tree.value))
-            .map(|e| e.to_string())
+    /// A kind of file: its schema, and what its type says of a value.
+    type Reader = fn(&Value) -> Result<(), serde_json::Error>;
+
+    fn reads<T: DeserializeOwned>(value: &Value) -> Result<(), serde_json::Error> {
+        serde_json::from_value::<T>(value.clone()).map(drop)
+    }
+
+    /// Every case of every kind of file, with its schema and its type.
+    fn cases(schemas: &Schemas) -> Vec<(&Document, Reader, Vec<(String, Tree)>)> {
+        vec![
+            (
+                &schemas.hop3,
+                reads::<HopFile> as Reader,
+                files_named("spec", "hop3.toml"),
+            ),
+            (
+                &schemas.agent,
+                reads::<AgentFile>,
+                files_named("settings", "agent.toml"),
+            ),
+            (
+                &schemas.host,
+                reads::<HostFile>,
+                files_named("settings", "host.toml"),
+            ),
+        ]
+    }
+
+    fn files_named(folder: &str, file: &str) -> Vec<(String, Tree)> {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let cases = std::fs::read_dir(root.join("tests/fixtures").join(folder)).unwrap();
+        let paths = cases.map(|entry| entry.unwrap().path().join(file));
+        let texts =
+            paths.filter_map(|path| Some((path.display().to_string(), std::fs::read(path).ok()?)));
+        let trees: Vec<_> = texts
+            .filter_map(|(name, bytes)| Some((name, Tree::read(file, &bytes).ok()?)))
             .collect();
-        let types = serde_json::from_value::<HopFile>(tree.value.clone());
+        assert!(trees.len() > 5, "{} files named {file}", trees.len());
+        trees
+    }
+
+    fn agree((document, reader): (&Document, Reader), tree: &Tree, what: &str) {
+        let instance = strict(&tree.value);
+        let validator = document.validator();
+        let errors = validator.iter_errors(&instance);
+        let schema: Vec<String> = errors.map(|e| e.to_string()).collect();
+        let types = reader(&tree.value);
         assert_eq!(
             schema.is_empty(),
             types.is_ok(),
@@ -214,53 +268,87 @@ mod tests {
         );
     }
 
-    fn specs() -> Vec<(String, Tree)> {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/spec");
-        let cases = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path().join("hop3.toml"));
-        let texts =
-            cases.filter_map(|path| Some((path.display().to_string(), std::fs::read(path).ok()?)));
-        texts
-            .filter_map(|(name, bytes)| Some((name, Tree::read("hop3.toml", &bytes).ok()?)))
-            .collect()
-    }
-
     #[test]
     fn schema_and_types_agree_on_every_case() {
         let schemas = Schemas::compose(&[]);
-        for (name, tree) in specs() {
-            agree(&schemas, &tree, &name);
+        for (document, reader, files) in cases(&schemas) {
+            for (name, tree) in files {
+                agree((document, reader), &tree, &name);
+            }
         }
+    }
+
+    /// A derived struct also takes a list of its values; the schema does not, and it decides.
+    fn takes_a_list_too(pointer: &str, original: &Value) -> bool {
+        original.is_object() || pointer.starts_with("/port/") || pointer == "/proxy/hsts"
     }
 
     #[test]
     fn schema_and_types_agree_when_any_value_is_another() {
         let schemas = Schemas::compose(&[]);
-        let others = serde_json::json!([true, 0, 1, -1, 70000, 2.5, 3.0, "", "x", "5m", "A B", [], ["x"], [1], {}, {"x": "y"}, "con"]);
-        for (name, mut tree) in specs()
-            .into_iter()
-            .filter(|(name, _)| name.contains("good-"))
-        {
-            let pointers: Vec<String> = tree
-                .places()
-                .map(|(pointer, _)| pointer.to_owned())
-                .collect();
-            for pointer in pointers {
-                let original = tree.value.pointer(&pointer).cloned().unwrap();
-                // A derived struct also takes a list of its values; the schema does not, and it decides.
-                let table = original.is_object() || pointer.starts_with("/port/");
-                let list_for_table = |other: &&Value| table && other.is_array();
-                for other in others
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .filter(|other| !list_for_table(other))
-                {
-                    *tree.value.pointer_mut(&pointer).unwrap() = other.clone();
-                    agree(&schemas, &tree, &format!("{name} with {pointer} = {other}"));
+        let others = serde_json::json!([
+            true, 0, 1, -1, 70000, 2.5, 3.0, "", "x", "5m", "A B", "/x", "a/../b", "_", [], ["x"], [1], [{}], {},
+            {"x": "y"}, "con", "0750", "x.age", "64M", "a@b.c", "host/x", "404", "5xx", "\n", "x\ny",
+        ]);
+        for (document, reader, files) in cases(&schemas) {
+            for (name, mut tree) in files {
+                if name.contains("/bad-") {
+                    continue;
                 }
-                *tree.value.pointer_mut(&pointer).unwrap() = original;
+                let pointers: Vec<String> = tree
+                    .places()
+                    .map(|(pointer, _)| pointer.to_owned())
+                    .collect();
+                for pointer in pointers {
+                    let original = tree.value.pointer(&pointer).cloned().unwrap();
+                    let excepted = takes_a_list_too(&pointer, &original);
+                    let others = others.as_array().unwrap();
+                    for other in others
+                        .iter()
+                        .filter(|other| !(excepted && other.is_array()))
+                    {
+                        *tree.value.pointer_mut(&pointer).unwrap() = other.clone();
+                        agree(
+                            (document, reader),
+                            &tree,
+                            &format!("{name} with {pointer} = {other}"),
+                        );
+                    }
+                    *tree.value.pointer_mut(&pointer).unwrap() = original;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_any_kind_agree_with_their_schema() {
+        let schemas = Schemas::compose(&[]);
+        let names = [
+            "a", "A", "a-b", "a_b", "1", "", " ", "a b", "é", "a.b", "_", "-", "/x", "//", "/..",
+            "404", "4xx", "a\n",
+        ];
+        for name in names {
+            let key = toml::Value::from(name).to_string();
+            let key = if key.contains("\"\"\"") {
+                format!("{name:?}")
+            } else {
+                key
+            };
+            for text in [
+                format!("[env]\n{key} = \"x\""),
+                format!("[env.computed]\n{key} = \"x\""),
+                format!("[build.env]\n{key} = \"x\""),
+                format!("[run.workers]\n{key} = \"x\""),
+                format!("[scale]\n{key} = 1"),
+                format!("[static]\n{key} = \"x\""),
+                format!("[run.static]\n{key} = \"x\""),
+                format!("[proxy.headers]\n{key} = \"x\""),
+                format!("[proxy.redirect]\n{key} = \"/x\""),
+                format!("[proxy.error-pages]\n{key} = \"x\""),
+                format!("[contexts.{key}]\nserver = \"x\""),
+            ] {
+                let tree = Tree::read("hop3.toml", text.as_bytes()).unwrap();
+                agree((&schemas.hop3, reads::<HopFile>), &tree, &text);
             }
         }
     }

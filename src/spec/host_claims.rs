@@ -1,42 +1,42 @@
 //! Host names that several apps claim: a holder keeps its name, and without one all claimants are held. Pure.
 
-use std::collections::BTreeMap;
-
 use hop3_plugin_api::HostName;
 
 use super::app::AppSpec;
 use super::diagnostic::Diagnostic;
-use super::repo_checks::{Held, Surroundings, hold, place};
+use super::repo_checks::{Held, Surroundings, claimant, hold, shared};
 
 /// One claim of a host name.
 struct Claim<'a> {
     spec: &'a AppSpec,
-    pointer: String,
+    index: usize,
+}
+
+impl Claim<'_> {
+    fn pointer(&self) -> String {
+        host_pointer(self.spec, self.index)
+    }
 }
 
 /// Holds every app that claims a host name which is not its own to claim.
-pub(super) fn check(specs: &[AppSpec], surroundings: &Surroundings, held: &mut Held) {
+pub(super) fn check(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut Held) {
     duplicates(specs, surroundings, held);
     names_of_broken_holders(specs, surroundings, held);
 }
 
-fn duplicates(specs: &[AppSpec], surroundings: &Surroundings, held: &mut Held) {
-    let mut claims: BTreeMap<&HostName, Vec<Claim<'_>>> = BTreeMap::new();
-    for spec in specs {
-        for (index, host) in spec.hosts.iter().enumerate() {
-            claims.entry(host).or_default().push(Claim {
-                spec,
-                pointer: host_pointer(spec, index),
-            });
-        }
-    }
-    for (host, claimants) in claims.iter().filter(|(_, claimants)| claimants.len() > 1) {
+fn duplicates(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut Held) {
+    let claims = specs.iter().flat_map(|spec| {
+        let hosts = spec.hosts.iter().enumerate();
+        hosts.map(move |(index, host)| (host, Claim { spec, index }))
+    });
+    for (host, claimants) in &shared(claims) {
         let holder = surroundings.holders.get(*host);
         let holder = claimants
             .iter()
             .find(|claim| Some(&claim.spec.name) == holder);
         for claim in claimants {
-            if let Some(diagnostic) = host_conflict(host, claim, claimants, holder) {
+            if let Some(mut diagnostic) = host_conflict(host, claim, claimants, holder) {
+                diagnostic.message.push_str(&surroundings.on());
                 hold(held, claim.spec, diagnostic);
             }
         }
@@ -44,7 +44,7 @@ fn duplicates(specs: &[AppSpec], surroundings: &Surroundings, held: &mut Held) {
 }
 
 /// A holder whose spec is invalid in this revision stays at its last good release, and that release holds the name.
-fn names_of_broken_holders(specs: &[AppSpec], surroundings: &Surroundings, held: &mut Held) {
+fn names_of_broken_holders(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut Held) {
     for spec in specs {
         for (index, host) in spec.hosts.iter().enumerate() {
             let holder = surroundings.holders.get(host);
@@ -90,14 +90,8 @@ fn host_conflict(
         Some(holder) => vec![holder],
         None => all.iter().filter(|other| !same(other)).collect(),
     };
-    let claimant = |rival: &&Claim<'_>| {
-        format!(
-            "`{}` ({})",
-            rival.spec.name,
-            place(&rival.spec.position(&rival.pointer))
-        )
-    };
-    let names: Vec<String> = rivals.iter().map(claimant).collect();
+    let named = |rival: &&Claim<'_>| claimant(rival.spec, &rival.spec.position(&rival.pointer()));
+    let names: Vec<String> = rivals.iter().map(named).collect();
     let what = host_words(host);
     let verb = if holder.is_some() {
         "is held by"
@@ -109,8 +103,8 @@ fn host_conflict(
         names.join(" and "),
         if holder.is_some() { "already" } else { "too" }
     );
-    let diagnostic =
-        Diagnostic::error_at(claim.spec.position(&claim.pointer), message).key(&claim.pointer);
+    let pointer = claim.pointer();
+    let diagnostic = Diagnostic::error_at(claim.spec.position(&pointer), message).key(&pointer);
     Some(diagnostic.hint("a host name belongs to one app; remove it from all others"))
 }
 

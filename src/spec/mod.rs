@@ -3,23 +3,36 @@
 mod app;
 pub(crate) mod check;
 mod convert;
+mod credentials;
 mod cron;
 pub(crate) mod diagnostic;
 mod dialect;
 mod file;
 mod host_claims;
+pub(crate) mod linked;
+mod network;
+mod order;
+mod port_claims;
 mod procfile;
+mod render;
 mod repo_checks;
 pub(crate) mod sections;
+mod shares;
 mod source;
-mod suggest;
+pub(crate) mod suggest;
+mod syntax;
 pub(crate) mod tree;
 
 pub use app::{
-    AppSpec, DeploySettings, HealthCheck, OnInterrupt, Position, ProxySettings, SourceSpec,
-    Strategy, Unbuilt,
+    AppSpec, DeploySettings, HealthCheck, OnInterrupt, PortClaim, Position, ProxySettings,
+    SecretUse, Share, SourceSpec, Strategy, Unbuilt,
 };
-pub use diagnostic::{Diagnostic, IntoHint, Severity, Sources, render};
+pub use diagnostic::{Diagnostic, IntoHint, Related, Severity};
 pub use file::{AppFiles, LoadedApp, app_name_of, load_app};
+pub(crate) use file::{directory_name, typed};
+pub use linked::Linked;
+pub use network::Network;
+pub use render::{Sources, render};
 pub use repo_checks::{Held, Surroundings, repo_checks};
 pub(crate) use sections::HopFile;
+pub use sections::{SecretName, Transport};

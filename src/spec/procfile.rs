@@ -1,14 +1,20 @@
 //! The Procfile: one `kind: command` per line. It knows which lines are hooks; merging with `hop3.toml` is `file`'s.
 
+use std::collections::BTreeMap;
+
 use hop3_plugin_api::WorkerName;
 
 use super::cron;
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, ENOUGH};
+use super::file::Findings;
 use super::source::{Source, text_of};
 use super::suggest::shortened;
 
 /// Workers that answer requests; only one of them can.
-const WEB_KINDS: [&str; 4] = ["web", "wsgi", "jwsgi", "rwsgi"];
+pub(crate) const WEB_KINDS: [&str; 4] = ["web", "wsgi", "jwsgi", "rwsgi"];
+
+/// The most kinds of one file.
+const MOST_KINDS: usize = 1000;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +38,7 @@ pub(crate) struct Procfile {
 
 impl Procfile {
     /// Reads a Procfile, telling every bad line.
-    pub(crate) fn read(file: &str, bytes: &[u8]) -> (Self, Vec<Diagnostic>) {
+    pub(crate) fn read(file: &str, bytes: &[u8]) -> (Self, Findings) {
         let source = match text_of(file, bytes) {
             Ok(source) => source,
             Err(found) => {
@@ -41,21 +47,25 @@ impl Procfile {
                         source: Source::new(file, ""),
                         entries: Vec::new(),
                     },
-                    found,
+                    Findings { found, omitted: 0 },
                 );
             }
         };
         let mut reading = Reading {
             source: &source,
             entries: Vec::new(),
-            found: Vec::new(),
+            lines: BTreeMap::new(),
+            findings: Findings::default(),
+            remarked: 0,
         };
         for (index, line) in source.text.lines().enumerate() {
             reading.line(index + 1, line.trim());
         }
         reading.one_web_kind();
-        let Reading { entries, found, .. } = reading;
-        (Self { source, entries }, found)
+        let mut findings = reading.findings;
+        findings.found.sort_by_key(|d| d.position.line);
+        let entries = reading.entries;
+        (Self { source, entries }, findings)
     }
 
     /// The entry of a kind.
@@ -74,7 +84,11 @@ impl Procfile {
 struct Reading<'a> {
     source: &'a Source,
     entries: Vec<Entry>,
-    found: Vec<Diagnostic>,
+    /// The line of each kind that was met.
+    lines: BTreeMap<WorkerName, usize>,
+    findings: Findings,
+    /// How many of the findings are notes.
+    remarked: usize,
 }
 
 impl Reading<'_> {
@@ -83,19 +97,15 @@ impl Reading<'_> {
             return;
         }
         let Some((kind, command)) = text.split_once(':') else {
-            let message = "this line has no colon";
-            return self.refuse(
-                line,
-                message.to_owned(),
-                "write `kind: command`, one per line".to_owned(),
-            );
+            let hint = "write `kind: command` on one line, as in `web: gunicorn app:app`";
+            return self.refuse(line, "this line has no colon".to_owned(), hint.to_owned());
         };
         let (kind, command) = (kind.trim(), command.trim());
         if command.contains('\0') {
             return self.refuse(
                 line,
                 "the command holds a NUL byte".to_owned(),
-                "remove it".to_owned(),
+                "remove it, for no program can be given one".to_owned(),
             );
         }
         match WorkerName::parse(kind) {
@@ -112,28 +122,52 @@ impl Reading<'_> {
     }
 
     fn entry(&mut self, entry: Entry) {
-        if let Some(first) = self
-            .entries
-            .iter()
-            .find(|earlier| earlier.kind == entry.kind)
-        {
-            let message = format!("`{}` stands here a second time", entry.kind);
-            let hint = format!(
-                "the first is on line {}; remove one, or rename it",
-                first.line
-            );
+        if let Some(first) = self.lines.get(&entry.kind).copied() {
+            return self.refuse_second(&entry, first);
+        }
+        if self.lines.len() == MOST_KINDS {
+            let message = format!("the Procfile has more than {MOST_KINDS} kinds");
+            let hint = "one host runs fewer programs".to_owned();
             return self.refuse(entry.line, message, hint);
         }
-        if let Some((message, hint)) = cron_problem(&entry) {
-            return self.refuse(entry.line, message, hint);
+        self.lines.insert(entry.kind.clone(), entry.line);
+        if entry.kind.as_str() == "cron" {
+            let line = self.source.line(entry.line);
+            let problems = cron::line_problems(self.source, line, &entry.command);
+            if !problems.is_empty() {
+                return problems.into_iter().for_each(|it| self.tell(|_| it));
+            }
         }
         if entry.command.is_empty() {
             let message = format!("`{}` has no command and is ignored", entry.kind);
-            self.found
-                .push(self.source.note(self.source.line(entry.line), message));
+            if self.remarked < ENOUGH {
+                let note = self.source.note(self.source.line(entry.line), message);
+                self.findings.found.push(note);
+                self.remarked += 1;
+            }
             return;
         }
         self.entries.push(entry);
+    }
+
+    fn refuse_second(&mut self, entry: &Entry, first: usize) {
+        let message = format!("`{}` stands here a second time", entry.kind);
+        self.tell(|source| {
+            let related = source.related(source.line(first), "it stands here first");
+            let found = source.error(source.line(entry.line), message);
+            found
+                .hint("remove one of the two, or rename it")
+                .related(related)
+        });
+    }
+
+    /// Beyond enough mistakes, more are only counted.
+    fn tell(&mut self, diagnostic: impl FnOnce(&Source) -> Diagnostic) {
+        if self.findings.found.len() - self.remarked < ENOUGH {
+            self.findings.found.push(diagnostic(self.source));
+        } else {
+            self.findings.omitted += 1;
+        }
     }
 
     fn one_web_kind(&mut self) {
@@ -141,40 +175,29 @@ impl Reading<'_> {
             .entries
             .iter()
             .filter(|entry| WEB_KINDS.contains(&entry.kind.as_str()));
-        if let (Some(first), Some(second)) = (kinds.next(), kinds.next()) {
-            let message = format!(
-                "`{}` and `{}` cannot both answer the app's requests",
-                first.kind, second.kind
-            );
-            let (line, hint) = (
-                second.line,
-                format!(
-                    "keep one of them; `{}` is on line {}",
-                    first.kind, first.line
-                ),
-            );
-            self.refuse(line, message, hint);
-        }
+        let (Some(first), Some(second)) = (kinds.next(), kinds.next()) else {
+            return;
+        };
+        let message = format!(
+            "`{}` and `{}` cannot both answer the app's requests",
+            first.kind, second.kind
+        );
+        let hint = "keep one of them; another program can have another kind, such as `worker`";
+        let related = self
+            .source
+            .related(self.source.line(first.line), "the other one");
+        let line = second.line;
+        self.tell(|source| {
+            source
+                .error(source.line(line), message)
+                .hint(hint)
+                .related(related)
+        });
     }
 
     fn refuse(&mut self, line: usize, message: String, hint: String) {
-        let diagnostic = self.source.error(self.source.line(line), message);
-        self.found.push(diagnostic.hint(hint));
+        self.tell(|source| source.error(source.line(line), message).hint(hint));
     }
-}
-
-fn cron_problem(entry: &Entry) -> Option<(String, String)> {
-    if entry.kind.as_str() != "cron" {
-        return None;
-    }
-    let problem = match cron::split(&entry.command) {
-        Some((schedule, _)) => cron::problem(&schedule)?,
-        None => "a cron line has five fields and a command".to_owned(),
-    };
-    Some((
-        problem,
-        "write `cron: minute hour day month weekday command`".to_owned(),
-    ))
 }
 
 #[cfg(test)]
@@ -182,20 +205,18 @@ mod tests {
     use super::*;
 
     fn lines(text: &str) -> Vec<(u32, String)> {
-        let (_, found) = Procfile::read("Procfile", text.as_bytes());
-        found
-            .into_iter()
-            .map(|d| (d.position.line, d.message))
-            .collect()
+        let (_, findings) = Procfile::read("Procfile", text.as_bytes());
+        let found = findings.found.into_iter();
+        found.map(|d| (d.position.line, d.message)).collect()
     }
 
     #[test]
     fn a_command_may_hold_colons_and_comments_are_skipped() {
-        let (procfile, found) = Procfile::read(
+        let (procfile, findings) = Procfile::read(
             "Procfile",
             b"# web: no\n\n web :  gunicorn -b 0.0.0.0:$PORT app:app \n",
         );
-        assert!(found.is_empty(), "{found:?}");
+        assert!(findings.found.is_empty());
         assert_eq!(
             procfile.entries[0].command,
             "gunicorn -b 0.0.0.0:$PORT app:app"
@@ -212,11 +233,11 @@ mod tests {
                 (2, "this line has no colon".to_owned()),
                 (3, "`web` stands here a second time".to_owned()),
                 (4, "`24` is no hour: it goes from 0 to 23".to_owned()),
-                (6, "`w$` is not a valid worker name".to_owned()),
                 (
                     5,
                     "`web` and `wsgi` cannot both answer the app's requests".to_owned()
                 ),
+                (6, "`w$` is not a valid worker name".to_owned()),
             ]
         );
     }

@@ -1,34 +1,64 @@
-//! What only all specs together can show: names and host names claimed twice, and orders that go in a circle. It holds only the apps it
-//! names, and each message names the others.
+//! What only the specs of one host together can show: names, host names and ports claimed twice, orders that go in a circle, data shared
+//! from nobody. It holds only the apps it names, and each message names the others.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
+use std::sync::Arc;
 
 use hop3_plugin_api::{AppName, HostName};
 
 use super::app::{AppSpec, Position};
 use super::diagnostic::Diagnostic;
-use super::host_claims;
-use super::suggest::did_you_mean;
+use super::{host_claims, order, port_claims, shares};
 
-/// What is known beside the valid specs of a revision.
+/// What is known beside the valid specs of one host at one revision.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
     /// The apps that hold a host name now; a holder keeps it.
     pub holders: BTreeMap<HostName, AppName>,
     /// Apps whose spec is invalid in this revision; they exist all the same.
     pub broken: BTreeSet<AppName>,
+    /// Apps that the repo has, for whatever host.
+    pub known: Arc<BTreeSet<AppName>>,
+    /// What messages call the host: ``the host `web1` ``; `this host` when empty.
+    pub host: String,
+    /// Whether it is one of several, so that a conflict tells where it is one.
+    pub several: bool,
+    /// Addons of the host itself, by name.
+    pub host_addons: BTreeSet<String>,
+}
+
+impl Surroundings {
+    /// What messages call the host.
+    pub(super) fn here(&self) -> &str {
+        if self.host.is_empty() {
+            "this host"
+        } else {
+            &self.host
+        }
+    }
+
+    /// `, on …` at the end of a message, where it is one of several hosts.
+    pub(super) fn on(&self) -> String {
+        if self.several {
+            format!(", on {}", self.here())
+        } else {
+            String::new()
+        }
+    }
 }
 
 /// Errors by the app's directory.
 pub type Held = BTreeMap<String, Vec<Diagnostic>>;
 
-/// Compares the specs of one revision with each other.
-pub fn repo_checks(specs: &[AppSpec], surroundings: &Surroundings) -> Held {
+/// Compares the specs of one host with each other.
+pub fn repo_checks(specs: &[&AppSpec], surroundings: &Surroundings) -> Held {
     let mut held = Held::new();
-    duplicate_names(specs, &mut held);
+    duplicate_names(specs, surroundings, &mut held);
     host_claims::check(specs, surroundings, &mut held);
-    unknown_predecessors(specs, surroundings, &mut held);
-    circles(specs, &mut held);
+    port_claims::check(specs, surroundings, &mut held);
+    order::check(specs, surroundings, &mut held);
+    shares::check(specs, surroundings, &mut held);
     held
 }
 
@@ -42,23 +72,36 @@ pub(super) fn place(position: &Position) -> String {
     format!("{}:{}", position.file, position.line)
 }
 
-fn duplicate_names(specs: &[AppSpec], held: &mut Held) {
-    let mut by_name: BTreeMap<&AppName, Vec<&AppSpec>> = BTreeMap::new();
-    for spec in specs {
-        by_name.entry(&spec.name).or_default().push(spec);
+/// An app as another one's message names it, with the place of its claim.
+pub(super) fn claimant(spec: &AppSpec, at: &Position) -> String {
+    format!("`{}` ({})", spec.name, place(at))
+}
+
+/// What several have, in order, with who has it.
+pub(super) fn shared<K: Ord + Hash, V>(
+    claims: impl IntoIterator<Item = (K, V)>,
+) -> BTreeMap<K, Vec<V>> {
+    let mut by_key: HashMap<K, Vec<V>> = HashMap::new();
+    for (key, claim) in claims {
+        by_key.entry(key).or_default().push(claim);
     }
-    for (name, claimants) in by_name
+    by_key
         .into_iter()
-        .filter(|(_, claimants)| claimants.len() > 1)
-    {
+        .filter(|(_, claims)| claims.len() > 1)
+        .collect()
+}
+
+fn duplicate_names(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut Held) {
+    for (name, claimants) in shared(specs.iter().map(|spec| (&spec.name, *spec))) {
         for spec in &claimants {
             let others = claimants
                 .iter()
                 .filter(|other| other.directory != spec.directory);
             let others: Vec<String> = others.map(|other| other.file.clone()).collect();
             let message = format!(
-                "the app name `{name}` is taken by {} too",
-                others.join(" and ")
+                "the app name `{name}` is taken by {} too{}",
+                others.join(" and "),
+                surroundings.on()
             );
             let diagnostic =
                 Diagnostic::error_at(spec.position("/metadata/id"), message).key("/metadata/id");
@@ -69,102 +112,6 @@ fn duplicate_names(specs: &[AppSpec], held: &mut Held) {
             );
         }
     }
-}
-
-fn unknown_predecessors(specs: &[AppSpec], surroundings: &Surroundings, held: &mut Held) {
-    let known: BTreeSet<&AppName> = specs
-        .iter()
-        .map(|spec| &spec.name)
-        .chain(&surroundings.broken)
-        .collect();
-    for spec in specs {
-        for (index, name) in spec
-            .deploy
-            .after
-            .iter()
-            .enumerate()
-            .filter(|(_, name)| !known.contains(name))
-        {
-            let pointer = format!("/deploy/after/{index}");
-            let message = format!("there is no app `{name}` to wait for");
-            let hint = did_you_mean(name.as_str(), known.iter().map(|name| name.as_str()));
-            hold(
-                held,
-                spec,
-                Diagnostic::error_at(spec.position(&pointer), message)
-                    .key(&pointer)
-                    .hint(hint),
-            );
-        }
-    }
-}
-
-fn circles(specs: &[AppSpec], held: &mut Held) {
-    let by_name: BTreeMap<&AppName, &AppSpec> =
-        specs.iter().map(|spec| (&spec.name, spec)).collect();
-    for spec in specs.iter().filter(|spec| !spec.deploy.after.is_empty()) {
-        let Some(circle) = circle(spec, &by_name) else {
-            continue;
-        };
-        let pointer = step_pointer(spec, &circle);
-        let names: Vec<&str> = circle.iter().map(AppName::as_str).collect();
-        let message = match names.as_slice() {
-            [own, _] => format!("the app `{own}` waits for itself"),
-            _ => format!(
-                "these apps wait for each other in a circle: {}",
-                names.join(" → ")
-            ),
-        };
-        let diagnostic = Diagnostic::error_at(spec.position(&pointer), message).key(&pointer);
-        hold(
-            held,
-            spec,
-            diagnostic.hint("remove one `after` of the circle"),
-        );
-    }
-}
-
-fn step_pointer(spec: &AppSpec, circle: &[AppName]) -> String {
-    let index = spec
-        .deploy
-        .after
-        .iter()
-        .position(|name| Some(name) == circle.get(1))
-        .unwrap_or(0);
-    format!("/deploy/after/{index}")
-}
-
-/// The shortest way from an app through `after` back to itself, both ends named.
-fn circle(start: &AppSpec, by_name: &BTreeMap<&AppName, &AppSpec>) -> Option<Vec<AppName>> {
-    let mut came_from: BTreeMap<&AppName, &AppName> = BTreeMap::new();
-    let mut queue = VecDeque::from([&start.name]);
-    while let Some(name) = queue.pop_front() {
-        let after = by_name
-            .get(name)
-            .map_or(&[][..], |spec| spec.deploy.after.as_slice());
-        for next in after {
-            if *next == start.name {
-                return Some(way(&start.name, name, &came_from));
-            }
-            if !came_from.contains_key(next) {
-                came_from.insert(next, name);
-                queue.push_back(next);
-            }
-        }
-    }
-    None
-}
-
-fn way(start: &AppName, last: &AppName, came_from: &BTreeMap<&AppName, &AppName>) -> Vec<AppName> {
-    let mut way = vec![start.clone()];
-    let mut at = last;
-    while at != start {
-        way.push(at.clone());
-        at = came_from[at];
-    }
-    way.push(start.clone());
-    way.reverse();
-    way
 }
 
 #[cfg(test)]
@@ -187,7 +134,7 @@ mod tests {
     }
 
     fn told(specs: &[AppSpec], surroundings: &Surroundings) -> Vec<(String, u32, String)> {
-        let held = repo_checks(specs, surroundings);
+        let held = repo_checks(&specs.iter().collect::<Vec<_>>(), surroundings);
         let lines = held.into_iter().flat_map(|(directory, found)| {
             found
                 .into_iter()
@@ -275,6 +222,7 @@ mod tests {
         let surroundings = Surroundings {
             holders: BTreeMap::from([(host.unwrap(), app.clone().unwrap())]),
             broken: BTreeSet::from([app.unwrap()]),
+            ..Surroundings::default()
         };
         let found = told(&specs, &surroundings);
         let message =
@@ -309,7 +257,7 @@ mod tests {
         ];
         let broken = BTreeSet::from([AppName::parse("blog").unwrap()]);
         let held = repo_checks(
-            &specs,
+            &specs.iter().collect::<Vec<_>>(),
             &Surroundings {
                 broken,
                 ..Surroundings::default()

@@ -3,10 +3,12 @@
 use std::ops::Range;
 
 use super::app::Position;
-use super::diagnostic::{Diagnostic, Severity};
+use super::diagnostic::{Diagnostic, Related, Severity};
 
 /// The largest file that is read.
 const SIZE_LIMIT: usize = 256 * 1024;
+/// Bytes between two places up to which characters are counted, so that a column costs the same on an endless line.
+const STRIDE: usize = 1024;
 
 /// The text of one file, and where its lines begin.
 #[derive(Debug, Clone)]
@@ -16,6 +18,8 @@ pub(crate) struct Source {
     /// Its text.
     pub(crate) text: String,
     lines: Vec<usize>,
+    /// How many characters begin before each multiple of [`STRIDE`].
+    counted: Vec<usize>,
 }
 
 impl Source {
@@ -29,6 +33,7 @@ impl Source {
             file: file.to_owned(),
             text: text.to_owned(),
             lines,
+            counted: counted(text.as_bytes()),
         }
     }
 
@@ -36,12 +41,18 @@ impl Source {
     pub(crate) fn position(&self, offset: usize) -> Position {
         let offset = self.text.floor_char_boundary(offset);
         let line = self.lines.partition_point(|start| *start <= offset);
-        let column = self.text[self.lines[line - 1]..offset].chars().count() + 1;
+        let column =
+            self.characters_before(offset) - self.characters_before(self.lines[line - 1]) + 1;
         Position {
             file: self.file.clone(),
             line: small(line),
             column: small(column),
         }
+    }
+
+    fn characters_before(&self, offset: usize) -> usize {
+        let mark = offset / STRIDE;
+        self.counted[mark] + characters(&self.text.as_bytes()[mark * STRIDE..offset])
     }
 
     /// How many lines it has.
@@ -68,6 +79,15 @@ impl Source {
         self.diagnostic(Severity::Note, span, message.into())
     }
 
+    /// Another place of a remark.
+    pub(crate) fn related(&self, span: Range<usize>, label: &str) -> Related {
+        Related {
+            position: self.position(span.start),
+            span: Some((span.start, span.end)),
+            label: label.to_owned(),
+        }
+    }
+
     fn diagnostic(&self, severity: Severity, span: Range<usize>, message: String) -> Diagnostic {
         let diagnostic = Diagnostic::error_at(self.position(span.start), message);
         Diagnostic {
@@ -76,6 +96,20 @@ impl Source {
             ..diagnostic
         }
     }
+}
+
+fn counted(text: &[u8]) -> Vec<usize> {
+    let mut sum = 0;
+    let sums = text.chunks(STRIDE).map(|chunk| {
+        sum += characters(chunk);
+        sum
+    });
+    std::iter::once(0).chain(sums).collect()
+}
+
+/// How many characters begin in these bytes: all but continuations begin one.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count()
 }
 
 fn small(number: usize) -> u32 {
@@ -113,9 +147,33 @@ pub(crate) fn text_of(file: &str, bytes: &[u8]) -> Result<Source, Vec<Diagnostic
             refuse(
                 &text,
                 at..at + '\u{fffd}'.len_utf8(),
-                "the file is not valid UTF-8".to_owned(),
+                format!("the file is not valid UTF-8: the byte 0x{:02x}", bytes[at]),
                 "save it as UTF-8",
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_characters_on_a_line_of_any_length() {
+        let text = format!("\n{}x", "é".repeat(5000));
+        let source = Source::new("hop3.toml", &text);
+        for characters in [0, 1, 511, 512, 1023, 1024, 5000] {
+            let position = source.position(1 + 2 * characters);
+            let column = u32::try_from(characters).unwrap() + 1;
+            assert_eq!((position.line, position.column), (2, column));
+        }
+        assert_eq!(source.position(text.len()).column, 5002);
+        assert_eq!(Source::new("f", "").position(0).column, 1);
+        assert_eq!(
+            Source::new("f", &"x".repeat(STRIDE))
+                .position(STRIDE)
+                .column,
+            1025
+        );
     }
 }

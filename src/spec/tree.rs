@@ -11,12 +11,13 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::Diagnostic;
 use super::source::{Source, text_of};
+use super::syntax;
 
 /// The deepest nesting of tables and arrays.
 const DEPTH_LIMIT: usize = 32;
 /// The most keys and array items of one file.
 const NODE_LIMIT: usize = 10_000;
-/// The most syntax errors that are told of one file.
+/// The most mistakes of this kind that are told of one file.
 const ERROR_LIMIT: usize = 20;
 
 /// Where one value stands, in bytes.
@@ -44,7 +45,7 @@ impl Tree {
         let source = text_of(file, bytes)?;
         let (table, errors) = DeTable::parse_recoverable(&source.text);
         if !errors.is_empty() {
-            return Err(syntax_errors(&source, &errors));
+            return Err(syntax::diagnostics(&source, &errors));
         }
         let mut walk = Walk {
             places: BTreeMap::new(),
@@ -108,6 +109,13 @@ impl Tree {
             .key(pointer)
     }
 
+    /// A note that marks a value.
+    pub(crate) fn value_note(&self, pointer: &str, message: impl Into<String>) -> Diagnostic {
+        self.source
+            .note(self.place(pointer).value, message)
+            .key(pointer)
+    }
+
     /// A note that marks a key.
     pub(crate) fn note(&self, pointer: &str, message: impl Into<String>) -> Diagnostic {
         self.source
@@ -124,43 +132,6 @@ pub(crate) fn escape(key: &str) -> String {
 /// One step of a JSON pointer, as the key was written.
 pub(crate) fn unescape(step: &str) -> String {
     step.replace("~1", "/").replace("~0", "~")
-}
-
-fn syntax_errors(source: &Source, errors: &[toml::de::Error]) -> Vec<Diagnostic> {
-    let mut found: Vec<Diagnostic> = errors
-        .iter()
-        .map(|error| {
-            let message = error
-                .message()
-                .lines()
-                .next()
-                .unwrap_or("this is not TOML")
-                .to_owned();
-            source
-                .error(
-                    error.span().unwrap_or_else(|| deepest_line(source)),
-                    message,
-                )
-                .hint(syntax_hint(error.message()))
-        })
-        .collect();
-    found.sort_by_key(|d| (d.position.line, d.position.column));
-    found.dedup_by(|later, earlier| later.position.line == earlier.position.line);
-    found.truncate(ERROR_LIMIT);
-    found
-}
-
-/// The parser names no place for a key with too many parts: it is the line with the most dots.
-fn deepest_line(source: &Source) -> Range<usize> {
-    let dots = |(_, line): &(usize, &str)| line.matches('.').count();
-    let deepest = source.text.lines().enumerate().max_by_key(dots);
-    deepest.map_or(0..0, |(index, _)| source.line(index + 1))
-}
-
-fn syntax_hint(message: &str) -> Option<String> {
-    message
-        .contains("duplicate key")
-        .then(|| "remove one of the two, or merge them".to_owned())
 }
 
 type Problem = (Range<usize>, String, Option<String>);
@@ -200,7 +171,7 @@ impl Walk {
             self.problem(
                 &place,
                 format!("the file has more than {NODE_LIMIT} keys and items"),
-                None,
+                Some("keep data out of the spec, for example in a file beside it".to_owned()),
             );
         }
         if self.nodes > NODE_LIMIT {
@@ -210,7 +181,7 @@ impl Walk {
             self.problem(
                 &place,
                 format!("tables and arrays are nested deeper than {DEPTH_LIMIT}"),
-                None,
+                Some("no key needs so many levels".to_owned()),
             );
             return None;
         }
@@ -251,7 +222,7 @@ impl Walk {
                     self.problem(
                         place,
                         "this number is too large or not finite".to_owned(),
-                        None,
+                        Some("put it in quotes if a text is meant".to_owned()),
                     );
                 }
                 Value::Number(number?)
@@ -325,7 +296,7 @@ mod tests {
         );
         assert_eq!(
             errors(b"a = 1\nb = \"\xff\"\n")[0],
-            (2, 6, "the file is not valid UTF-8".into())
+            (2, 6, "the file is not valid UTF-8: the byte 0xff".into())
         );
     }
 

@@ -46,6 +46,15 @@ pub enum EventKind {
         /// Why.
         message: String,
     },
+    /// The newest commit does not descend from the accepted one.
+    HistoryRewritten {
+        /// The accepted commit.
+        from: String,
+        /// The newest commit of the remote.
+        to: String,
+        /// Whether it was taken nevertheless.
+        taken: bool,
+    },
     /// A change was begun.
     ChangeStarted {
         /// Its id.

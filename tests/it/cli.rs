@@ -130,16 +130,22 @@ fn validate_accepts_the_example_and_points_into_a_broken_copy() {
     let said = out(&bad);
     for fragment in [
         "error: unknown key `strat` in `[run]`",
-        "apps/echo/hop3.toml:15:1",
+        "apps/echo/hop3.toml:16:1",
         "^^^^^",
         "did you mean `start`?",
     ] {
         assert!(said.contains(fragment), "`{fragment}` is not in:\n{said}");
     }
-    assert!(err(&bad).contains("2 error(s)"), "{}\n{said}", err(&bad));
+    assert!(
+        err(&bad).contains("4 files: 2 errors, 0 notes"),
+        "{}\n{said}",
+        err(&bad)
+    );
     let json = run(&["validate", "--json", broken.to_str().unwrap()]);
     assert_eq!(code(&json), 1);
-    assert_valid("validate", &serde_json::from_str(&out(&json)).unwrap());
+    let report: Value = serde_json::from_str(&out(&json)).unwrap();
+    assert_valid("validate", &report);
+    assert_eq!(report["errors"], 2);
     let planned = run(&["plan", "--repo", broken.to_str().unwrap()]);
     assert_eq!(code(&planned), 1, "a plan that holds a broken spec");
     assert!(out(&planned).contains("+ site"), "{}", out(&planned));

@@ -12,6 +12,7 @@ mod cli;
 mod kill;
 mod lanes;
 mod load;
+mod remote;
 mod rows;
 mod support;
 mod webhook;

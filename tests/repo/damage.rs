@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use hop3_agent::repo::{FetchOutcome, RepoError};
+use hop3_agent::repo::{FetchLimits, FetchOutcome, RepoError};
 use tempfile::TempDir;
 
 use crate::fake_server::FakeServer;
 use crate::git_server::wait_until;
+use crate::rows::row;
 use crate::world::{AGENT, SPEC, World, config, id, mirror};
 
 #[tokio::test]
@@ -32,6 +33,7 @@ async fn f11_any_damage_to_the_mirror_heals_with_the_next_fetch() {
             .map(str::to_owned)
             .collect::<Vec<_>>()
     };
+    let mut healed = 0;
     for round in 0..names().len() * 2 {
         let files = names();
         let file = &files[(round / 2) % files.len()];
@@ -58,7 +60,15 @@ async fn f11_any_damage_to_the_mirror_heals_with_the_next_fetch() {
             );
         }
         assert_eq!(world.listing().unwrap().apps.len(), 1, "{file}");
+        healed += 1;
     }
+    row(
+        "F11",
+        &[
+            (healed, "files of the mirror changed by a bit or deleted"),
+            (healed, "healed"),
+        ],
+    );
 }
 
 fn damage(file: &Path, flip: bool) {
@@ -170,10 +180,14 @@ async fn an_untidy_mirror_is_made_anew_with_the_accepted_history() {
 async fn a_fetch_ends_with_the_agent_that_asked_for_it() {
     let server = FakeServer::hanging();
     let directory = TempDir::new().unwrap();
+    let commit = "95d09f2b10159347eece71399a7e2e907ea3df4f";
     let request = serde_json::json!({
-        "directory": directory.path().join("m"), "url": format!("http://127.0.0.1:{}/c.git", server.port()),
-        "commit": "95d09f2b10159347eece71399a7e2e907ea3df4f", "base": null, "keep": [], "authorization": null, "ca": null,
-        "limits": {"deadline": {"secs": 600, "nanos": 0}, "max_pack_bytes": 1_000_000, "memory_bytes": 500_000_000},
+        "url": format!("http://127.0.0.1:{}/c.git", server.port()), "authorization": null, "ca": null, "ssh": null,
+        "limits": FetchLimits::within(std::time::Duration::from_mins(10)),
+        "task": {"fetch": {
+            "directory": directory.path().join("m"), "tip": {"object": commit, "commit": commit, "version": null},
+            "base": null, "keep": [], "relate": false,
+        }},
     });
     let mut child = std::process::Command::new(AGENT);
     std::os::unix::process::CommandExt::process_group(&mut child, 0);

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use hop3_agent::repo::{
-    CommitId, FetchOutcome, Mirror, Reference, RepoConfig, RepoError, RepoUrl, Token,
+    CommitId, Credential, FetchLimits, FetchOutcome, Mirror, Reference, RepoConfig, RepoError,
+    RepoUrl, Token,
 };
 use hop3_plugin_api::Secret;
 use tempfile::TempDir;
@@ -11,6 +12,7 @@ use tempfile::TempDir;
 use crate::fake_server::FakeServer;
 use crate::git_repo::GitRepo;
 use crate::git_server::{GitServer, TOKEN};
+use crate::rows::row;
 use crate::world::{SPEC, World, config, id, mirror};
 
 /// A served repository with one app.
@@ -111,7 +113,7 @@ async fn a_wrong_or_missing_token_is_told_from_everything_else() {
             matches!(
                 error,
                 RepoError::Unauthorized {
-                    token_sent: true,
+                    with: Credential::Token,
                     ..
                 }
             ),
@@ -126,7 +128,7 @@ async fn a_wrong_or_missing_token_is_told_from_everything_else() {
             matches!(
                 error,
                 RepoError::Unauthorized {
-                    token_sent: false,
+                    with: Credential::None,
                     ..
                 }
             ),
@@ -155,6 +157,27 @@ async fn t17_a_certificate_of_another_authority_is_never_accepted() {
         served.server.requests(),
         Vec::<String>::new(),
         "a token was sent to a server that is not trusted"
+    );
+}
+
+#[tokio::test]
+async fn t16_a_redirect_from_https_to_http_is_not_followed() {
+    let Some(served) = Served::start() else {
+        return;
+    };
+    let mut down = served.config();
+    down.url = RepoUrl::parse(&served.server.downgraded_url("config.git")).unwrap();
+    for error in served.both(down).await {
+        assert!(matches!(error, RepoError::Redirected { .. }), "{error:?}");
+    }
+    let requests = served.server.requests();
+    assert!(
+        !requests.is_empty() && requests.iter().all(|line| line.contains("/down/")),
+        "{requests:?}"
+    );
+    row(
+        "T16",
+        &[(2, "redirects from https to http"), (0, "followed")],
     );
 }
 
@@ -215,7 +238,7 @@ async fn f09_f10_a_cut_or_stalled_answer_leaves_the_mirror_as_it_was() {
     };
     let plain = |port: u16| {
         let mut config = config(&format!("http://127.0.0.1:{port}/git/config.git"));
-        config.limits.deadline = Duration::from_secs(2);
+        config.limits = FetchLimits::within(Duration::from_secs(2));
         config
     };
     let mirror_dir = served.world.directory.path().join("cut");
@@ -256,7 +279,10 @@ async fn f09_f10_a_cut_or_stalled_answer_leaves_the_mirror_as_it_was() {
             "{after}: {error:?}"
         );
         assert_eq!(
-            matches!(error, RepoError::TimedOut { .. }),
+            matches!(
+                error,
+                RepoError::TimedOut { .. } | RepoError::Stalled { .. }
+            ),
             stall,
             "{after}: {error:?}"
         );

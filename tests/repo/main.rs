@@ -9,14 +9,29 @@
 
 #[path = "../support/fake_server.rs"]
 mod fake_server;
+#[path = "../support/forge.rs"]
+mod forge;
 #[path = "../support/git_repo.rs"]
 mod git_repo;
 #[path = "../support/git_server.rs"]
 mod git_server;
+#[path = "../support/pack.rs"]
+mod pack;
+#[path = "../support/rows.rs"]
+mod rows;
+#[path = "../support/ssh_server.rs"]
+mod ssh_server;
 
+mod bombs;
 mod damage;
 mod hostile;
 mod http;
+mod mirrors;
+mod points;
 mod reading;
 mod refusals;
+mod rewritten;
+mod ssh;
+mod stalls;
+mod trust;
 mod world;

@@ -1,9 +1,10 @@
 //! What is seen, accepted and read over `file://`.
 
-use hop3_agent::repo::{FetchOutcome, History, Reference, RepoError, TreePath};
+use hop3_agent::repo::{FetchOutcome, Reference, RepoError, TreePath};
 use hop3_plugin_api::{SourceKind, SourceTree as _};
 use tempfile::TempDir;
 
+use crate::forge::{Forge, Stage};
 use crate::git_repo::GitRepo;
 use crate::world::{SPEC, World, config, id, mirror};
 
@@ -151,55 +152,6 @@ async fn f08_the_accepted_commit_is_readable_without_the_remote() {
     let again = mirror(world.directory.path(), config(&world.repo.url()));
     let snapshot = again.snapshot(&again.accepted().unwrap()).unwrap();
     assert_eq!(snapshot.entries(None).unwrap().apps.len(), 1);
-}
-
-#[tokio::test]
-async fn f12_rewritten_history_is_refused_and_the_accepted_commit_stays() {
-    let world = World::new(&[("apps/shop/hop3.toml", SPEC)]);
-    let old = world.repo.git(&["rev-parse", "HEAD"]);
-    world.cycle().await.unwrap();
-    let kept = id(&world.repo.push(&[("a", "1")], "second"));
-    world.cycle().await.unwrap();
-
-    // A rewind, a rewritten commit and an unrelated history.
-    world.repo.git(&["reset", "-q", "--hard", &old]);
-    let rewound = id(&world.repo.push_head());
-    let refused = |to| FetchOutcome::Rewound { from: kept, to };
-    assert_eq!(world.cycle().await.unwrap(), refused(rewound));
-    let rewritten = id(&world.repo.push(&[("a", "2")], "second, rewritten"));
-    assert_eq!(world.cycle().await.unwrap(), refused(rewritten));
-    assert_eq!(
-        world.cycle().await.unwrap(),
-        refused(rewritten),
-        "a refused commit is refused again"
-    );
-    world.repo.git(&["checkout", "-q", "--orphan", "other"]);
-    let unrelated = id(&world.repo.push(&[("a", "3")], "unrelated"));
-    assert_eq!(world.cycle().await.unwrap(), refused(unrelated));
-    assert_eq!(world.mirror.accepted(), Some(kept));
-    assert!(world.listing().is_ok());
-
-    // Restoring the branch resumes alone.
-    world.repo.git(&["checkout", "-q", &kept.to_string()]);
-    world.repo.push(&[("a", "4")], "third");
-    assert_eq!(world.cycle().await.unwrap(), FetchOutcome::FastForward);
-}
-
-#[tokio::test]
-async fn rewritten_history_is_followed_when_the_operator_says_so() {
-    let mut world = World::new(&[("apps/shop/hop3.toml", SPEC)]);
-    let mut follow = config(&world.repo.url());
-    follow.history = History::Follow;
-    world.mirror = mirror(world.directory.path(), follow);
-    world.cycle().await.unwrap();
-    let from = world.mirror.accepted().unwrap();
-    world.repo.git(&["commit", "-q", "--amend", "-m", "other"]);
-    let to = id(&world.repo.push_head());
-    assert_eq!(
-        world.cycle().await.unwrap(),
-        FetchOutcome::Rewound { from, to }
-    );
-    assert_eq!(world.mirror.accepted(), Some(to));
 }
 
 #[tokio::test]
@@ -386,4 +338,34 @@ async fn a_source_is_the_same_whatever_the_spec_beside_it_says() {
     assert_eq!(digests[1], digests[2], "another spec was added");
     assert_ne!(digests[2], digests[3], "a file changed");
     assert_ne!(digests[3], digests[4], "a file beside the spec changed");
+}
+
+#[tokio::test]
+async fn the_first_fetch_is_shallow_all_others_grow_from_it_and_only_one_ref_is_asked_for() {
+    let directory = TempDir::new().unwrap();
+    let repo = GitRepo::with(directory.path(), &[("apps/shop/hop3.toml", SPEC)]);
+    repo.push(&[("a", "0")], "second");
+    let forge = Forge::of(repo.bare());
+    let mirror = mirror(directory.path(), config(&forge.url()));
+    for n in 1..4 {
+        let tip = mirror.tip().await.unwrap();
+        mirror.fetch(&tip).await.unwrap();
+        repo.push(&[("a", &n.to_string())], "more");
+    }
+    let bodies = |stage| {
+        let requests = forge.heard().into_iter();
+        let bodies = requests.filter(move |request| request.stage == stage);
+        bodies.map(|request| String::from_utf8_lossy(&request.body).into_owned())
+    };
+    let deepening: Vec<_> = bodies(Stage::Pack)
+        .map(|body| body.contains("deepen 1"))
+        .collect();
+    assert_eq!(deepening, [true, false, false]);
+    for body in bodies(Stage::Refs) {
+        let narrow = [
+            "ref-prefix refs/heads/main\n",
+            "ref-prefix refs/hop3/nothing\n",
+        ];
+        assert!(narrow.iter().any(|prefix| body.contains(prefix)), "{body}");
+    }
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use hop3_agent::repo::{
-    CommitId, FetchOutcome, Mirror, Reference, RepoConfig, RepoError, RepoListing, RepoUrl,
+    CommitId, FetchLimits, FetchOutcome, Mirror, Reference, RepoConfig, RepoError, RepoListing,
+    RepoUrl,
 };
 use tempfile::TempDir;
 
@@ -19,7 +20,7 @@ pub(crate) fn config(url: &str) -> RepoConfig {
         RepoUrl::parse(url).unwrap(),
         Reference::branch("main").unwrap(),
     );
-    config.limits.deadline = Duration::from_secs(30);
+    config.limits = FetchLimits::within(Duration::from_secs(30));
     config
 }
 

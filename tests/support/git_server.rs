@@ -17,7 +17,8 @@ pub(crate) struct GitServer {
     directory: PathBuf,
     https: u16,
     http: u16,
-    processes: Vec<Child>,
+    wrapper: Option<Child>,
+    nginx: Option<Child>,
 }
 
 impl GitServer {
@@ -37,13 +38,23 @@ impl GitServer {
             directory: directory.to_owned(),
             https: free_port(),
             http: free_port(),
-            processes: Vec::new(),
+            wrapper: None,
+            nginx: None,
         };
-        certificate(directory, "ca");
-        certificate(directory, "stranger");
-        leaf(directory);
+        for authority in ["ca", "stranger"] {
+            certificate(directory, authority);
+        }
+        for (name, authority, days) in [
+            ("leaf", "ca", "2"),
+            ("expired", "ca", "-1"),
+            ("strange", "stranger", "2"),
+        ] {
+            leaf(directory, name, (authority, days));
+        }
+        server.allow(TOKEN);
         server.configure(repositories);
-        server.launch();
+        server.launch_wrapper();
+        server.start_with("leaf");
         Some(server)
     }
 
@@ -62,6 +73,11 @@ impl GitServer {
         format!("https://127.0.0.1:{}/moved/{name}", self.https)
     }
 
+    /// An address that redirects to the unencrypted server.
+    pub(crate) fn downgraded_url(&self, name: &str) -> String {
+        format!("https://127.0.0.1:{}/down/{name}", self.https)
+    }
+
     /// The port of the unencrypted server, which wants no token.
     pub(crate) fn plain_port(&self) -> u16 {
         self.http
@@ -77,6 +93,27 @@ impl GitServer {
         self.directory.join("stranger.pem")
     }
 
+    /// Lets this token in, and no other.
+    pub(crate) fn allow(&self, token: &str) {
+        let line = format!("{USER}:{{PLAIN}}{token}\n");
+        std::fs::write(self.directory.join("passwords"), line).unwrap();
+    }
+
+    /// Is gone from now on.
+    pub(crate) fn stop(&mut self) {
+        end(&mut self.nginx);
+    }
+
+    /// Is there again, with a certificate: `leaf`, which its authority signed, `expired`, or `strange`, which another one signed.
+    pub(crate) fn start_with(&mut self, certificate: &str) {
+        self.stop();
+        for (from, to) in [(".pem", "shown.pem"), (".key", "shown.key")] {
+            let from = self.directory.join(format!("{certificate}{from}"));
+            std::fs::copy(from, self.directory.join(to)).unwrap();
+        }
+        self.launch_nginx();
+    }
+
     /// One line per request: the number of its connection, the user and the request.
     pub(crate) fn requests(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.directory.join("access.log")).unwrap_or_default();
@@ -85,11 +122,6 @@ impl GitServer {
 
     fn configure(&self, repositories: &Path) {
         let directory = self.directory.display();
-        std::fs::write(
-            self.directory.join("passwords"),
-            format!("{USER}:{{PLAIN}}{TOKEN}\n"),
-        )
-        .unwrap();
         let backend = format!(
             "fastcgi_pass unix:{directory}/fcgi.sock;
              fastcgi_param SCRIPT_FILENAME {BACKEND}; fastcgi_param GIT_PROJECT_ROOT {repositories};
@@ -108,9 +140,10 @@ impl GitServer {
              http {{ log_format plain '$connection $remote_user $request'; access_log {directory}/access.log plain;
                {temporary} client_max_body_size 0; gzip off;
                server {{ listen 127.0.0.1:{https} ssl;
-                 ssl_certificate {directory}/leaf.pem; ssl_certificate_key {directory}/leaf.key;
+                 ssl_certificate {directory}/shown.pem; ssl_certificate_key {directory}/shown.key;
                  location ~ ^/git(/.*)$ {{ {password} {backend} }}
                  location ~ ^/legacy(/.*)$ {{ {password} fastcgi_pass_request_headers off; {backend} }}
+                 location ~ ^/down(/.*)$ {{ return 301 http://127.0.0.1:{http}/git$1$is_args$args; }}
                  location ~ ^/moved(/.*)$ {{ return 301 https://127.0.0.1:{https}/git$1$is_args$args; }} }}
                server {{ listen 127.0.0.1:{http}; location ~ ^/git(/.*)$ {{ {backend} }} }} }}\n",
             https = self.https,
@@ -119,11 +152,16 @@ impl GitServer {
         std::fs::write(self.directory.join("nginx.conf"), text).unwrap();
     }
 
-    fn launch(&mut self) {
-        let directory = self.directory.display();
+    fn launch_wrapper(&mut self) {
         let socket = self.directory.join("fcgi.sock");
         let mut wrapper = Command::new("fcgiwrap");
         wrapper.arg("-s").arg(format!("unix:{}", socket.display()));
+        self.wrapper = Some(spawn(wrapper));
+        wait_until("fcgiwrap listens", || socket.exists());
+    }
+
+    fn launch_nginx(&mut self) {
+        let directory = self.directory.display();
         let mut nginx = Command::new("nginx");
         nginx.args([
             "-e",
@@ -131,28 +169,35 @@ impl GitServer {
             "-c",
             &format!("{directory}/nginx.conf"),
         ]);
-        for mut command in [wrapper, nginx] {
-            command
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
-            self.processes.push(command.spawn().unwrap());
-        }
-        wait_until("nginx and fcgiwrap answer", || {
-            socket.exists()
-                && [self.https, self.http]
-                    .iter()
-                    .all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
+        self.nginx = Some(spawn(nginx));
+        let ports = [self.https, self.http];
+        wait_until("nginx answers", || {
+            ports
+                .iter()
+                .all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok())
         });
     }
 }
 
 impl Drop for GitServer {
     fn drop(&mut self) {
-        for process in &mut self.processes {
-            process.kill().ok();
-            process.wait().ok();
-        }
+        end(&mut self.nginx);
+        end(&mut self.wrapper);
+    }
+}
+
+fn spawn(mut command: Command) -> Child {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.spawn().unwrap()
+}
+
+fn end(process: &mut Option<Child>) {
+    if let Some(mut process) = process.take() {
+        process.kill().ok();
+        process.wait().ok();
     }
 }
 
@@ -208,49 +253,39 @@ fn certificate(directory: &Path, name: &str) {
     );
 }
 
-fn leaf(directory: &Path) {
+fn leaf(directory: &Path, name: &str, (authority, days): (&str, &str)) {
     std::fs::write(
         directory.join("leaf.ext"),
         "subjectAltName=IP:127.0.0.1\nbasicConstraints=critical,CA:FALSE\n",
     )
     .unwrap();
+    let file = |ending: &str| format!("{name}.{ending}");
+    let signer = |ending: &str| format!("{authority}.{ending}");
+    let curve = [
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ];
+    let (key, request) = (file("key"), file("csr"));
+    let names = ["-keyout", &key, "-out", &request, "-subj", "/CN=127.0.0.1"];
+    openssl(directory, &[&["req", "-new"], &curve[..], &names].concat());
+    let (ca, ca_key, signed) = (signer("pem"), signer("key"), file("pem"));
+    let by = [
+        "-CA",
+        &ca,
+        "-CAkey",
+        &ca_key,
+        "-CAcreateserial",
+        "-days",
+        days,
+        "-extfile",
+        "leaf.ext",
+    ];
     openssl(
         directory,
-        &[
-            "req",
-            "-new",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-keyout",
-            "leaf.key",
-            "-out",
-            "leaf.csr",
-            "-subj",
-            "/CN=127.0.0.1",
-        ],
-    );
-    openssl(
-        directory,
-        &[
-            "x509",
-            "-req",
-            "-in",
-            "leaf.csr",
-            "-CA",
-            "ca.pem",
-            "-CAkey",
-            "ca.key",
-            "-CAcreateserial",
-            "-days",
-            "2",
-            "-extfile",
-            "leaf.ext",
-            "-out",
-            "leaf.pem",
-        ],
+        &[&["x509", "-req", "-in", &request, "-out", &signed], &by[..]].concat(),
     );
 }
 

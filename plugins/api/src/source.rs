@@ -107,18 +107,21 @@ impl DirectoryTree {
     }
 
     fn entries(&self, directory: &str) -> Result<Vec<SourceEntry>, SourceError> {
-        let at = self.at(directory)?;
-        if !at.is_dir() {
-            return Ok(Vec::new());
-        }
+        let listed = match std::fs::read_dir(self.at(directory)?) {
+            Err(e) if is_absent(&e) => return Ok(Vec::new()),
+            listed => listed.map_err(|e| error(directory, e))?,
+        };
         let mut entries = Vec::new();
-        for entry in std::fs::read_dir(&at).map_err(|e| error(directory, e))? {
+        for entry in listed {
             let entry = entry.map_err(|e| error(directory, e))?;
             let name = entry
                 .file_name()
                 .into_string()
                 .map_err(|_| error(directory, "a name is not UTF-8"))?;
-            let kind = kind_of(&entry.metadata().map_err(|e| error(directory, e))?);
+            let kind = match entry.file_type() {
+                Ok(kind) if kind.is_dir() => SourceKind::Directory,
+                _ => kind_of(&entry.metadata().map_err(|e| error(directory, e))?),
+            };
             entries.push(SourceEntry { name, kind });
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
@@ -183,12 +186,7 @@ impl SourceTree for DirectoryTree {
                 format!("{} bytes are over the limit of {limit}", meta.len()),
             )),
             Ok(_) => Ok(None),
-            Err(e)
-                if e.kind() == std::io::ErrorKind::NotFound
-                    || e.kind() == std::io::ErrorKind::NotADirectory =>
-            {
-                Ok(None)
-            }
+            Err(e) if is_absent(&e) => Ok(None),
             Err(e) => Err(error(path, e)),
         }
     }
@@ -202,6 +200,11 @@ impl SourceTree for DirectoryTree {
     fn list(&self, directory: &str) -> Result<Vec<SourceEntry>, SourceError> {
         self.entries(directory)
     }
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
 }
 
 fn kind_of(meta: &std::fs::Metadata) -> SourceKind {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use hop3_plugin_api::{AddonInstance, AddonName, PluginName};
 use serde_json::{Map, Value};
 
-use super::Draft;
-use crate::spec::sections::AddonEntry;
+use super::{Draft, related};
+use crate::spec::linked::Part;
+use crate::spec::sections::{AddonEntry, OnRemove};
 use crate::spec::suggest::did_you_mean;
 use crate::spec::tree::escape;
 
@@ -21,38 +22,48 @@ const COMMON: [&str; 7] = [
     "rotate",
 ];
 
+/// Entries by their numbers; those that the schema refused are missing.
+type Entries = Vec<Option<AddonEntry>>;
+
+/// An addon with the pointer of its entry.
+type Placed = (String, AddonInstance);
+
 impl Draft<'_> {
     pub(super) fn addons(
         &mut self,
-        addons: Option<Vec<AddonEntry>>,
-        provider: Option<Vec<AddonEntry>>,
+        addons: Option<Entries>,
+        provider: Option<Entries>,
     ) -> Vec<AddonInstance> {
         let (section, entries) = match (addons, provider) {
             (Some(addons), None) => ("addons", addons),
             (None, Some(provider)) => {
-                self.note(
-                    "/provider",
-                    "`[[provider]]` is the older name of `[[addons]]`",
-                );
+                let message = "`[[provider]]` is the older name of `[[addons]]`";
+                self.note("/provider", message);
                 ("provider", provider)
             }
             (Some(_), Some(_)) => {
-                let hint = "move its entries to `[[addons]]`";
-                self.error(
-                    "/provider",
-                    "`[[provider]]` and `[[addons]]` cannot both stand",
-                    hint,
+                let words = (
+                    "`[[provider]]` and `[[addons]]` cannot both stand".to_owned(),
+                    "write its entries as `[[addons]]` too".to_owned(),
                 );
+                self.conflict("/provider", ("/addons", "the addons stand here too"), words);
                 return Vec::new();
             }
             (None, None) => return Vec::new(),
         };
         let numbered = entries.into_iter().enumerate();
-        let instances: Vec<AddonInstance> = numbered
-            .filter_map(|(index, entry)| self.addon(&format!("/{section}/{index}"), entry))
+        let instances: Vec<Placed> = numbered
+            .filter_map(|(index, entry)| {
+                let pointer = format!("/{section}/{index}");
+                let instance = self.addon(&pointer, entry?)?;
+                Some((pointer, instance))
+            })
             .collect();
-        self.refuse_twins(section, &instances);
+        self.refuse_twins(&instances);
         instances
+            .into_iter()
+            .map(|(_, instance)| instance)
+            .collect()
     }
 
     fn addon(&mut self, pointer: &str, entry: AddonEntry) -> Option<AddonInstance> {
@@ -60,21 +71,27 @@ impl Draft<'_> {
         let (kind, name) = match (entry.kind, entry.name) {
             (Some(kind), Some(name)) => (kind, name),
             (Some(kind), None) => {
-                let name =
-                    AddonName::parse(kind.as_str()).expect("a plugin's name is an addon's name");
-                (kind, name)
+                let name = AddonName::parse(kind.as_str());
+                (kind, name.expect("a plugin's name is an addon's name"))
             }
             (None, Some(name)) => (self.legacy_type(pointer, &name)?, name),
             (None, None) => {
-                let hint = "write `type = \"postgres\"` or the like";
-                self.found.push(
-                    self.tree
-                        .key_error(pointer, "the addon lacks the key `type`")
-                        .hint(hint),
-                );
+                let hint = "add `type = \"postgres\"` or another type";
+                self.key_error(pointer, "`[[addons]]` lacks the key `type`", hint);
                 return None;
             }
         };
+        let word = if self
+            .tree
+            .value
+            .pointer(&format!("{pointer}/type"))
+            .is_some()
+        {
+            "type"
+        } else {
+            "name"
+        };
+        self.linked_or_told(Part::Addon, &format!("{pointer}/{word}"), kind.as_str());
         let settings = self.settings(pointer, &kind, entry.settings);
         Some(AddonInstance {
             kind,
@@ -94,7 +111,8 @@ impl Draft<'_> {
                 Some(kind)
             }
             Err(error) => {
-                self.error(&at, error.to_string(), "add the key `type`");
+                let message = format!("`{name}` is not a valid {}", error.what);
+                self.error(&at, message, "add the key `type`");
                 None
             }
         }
@@ -102,17 +120,24 @@ impl Draft<'_> {
 
     fn unbuilt_keys(&mut self, pointer: &str, entry: &AddonEntry) {
         let given = [
-            (
-                "on-remove",
-                entry.on_remove == Some(crate::spec::sections::OnRemove::Delete),
-            ),
+            ("on-remove", entry.on_remove == Some(OnRemove::Delete)),
             ("backup", entry.backup.is_some()),
             ("share-from", entry.share_from.is_some()),
-            ("fresh", entry.fresh.is_some()),
+            ("fresh", entry.fresh == Some(true)),
             ("rotate", entry.rotate.is_some()),
         ];
         for (key, _) in given.into_iter().filter(|(_, given)| *given) {
             self.unbuilt(&format!("{pointer}/{key}"), format!("[[addons]] {key}"));
+        }
+        let Some(backup) = &entry.backup else { return };
+        if let Some(schedule) = &backup.schedule {
+            self.schedule(&format!("{pointer}/backup/schedule"), &schedule.0);
+        }
+        for key in backup.older.keys() {
+            let at = format!("{pointer}/backup/{}", escape(key));
+            let message = "without effect here: a backup has a `schedule` and a `retention`";
+            let hint = did_you_mean(key, ["schedule", "retention"]);
+            self.remark(|tree| tree.note(&at, message).hint(hint));
         }
     }
 
@@ -123,7 +148,8 @@ impl Draft<'_> {
         kind: &PluginName,
         settings: BTreeMap<String, Value>,
     ) -> Value {
-        let Some(schema) = self.schemas.addons.get(kind.as_str()) else {
+        let schemas = self.schemas;
+        let Some(schema) = schemas.addons.get(kind.as_str()) else {
             return settings.into_iter().collect();
         };
         let known = schema.get("properties").and_then(Value::as_object);
@@ -139,23 +165,29 @@ impl Draft<'_> {
                 .map(String::as_str)
                 .chain(COMMON);
             let message = format!("`{kind}` has no setting `{key}`; it is ignored");
-            let note = self
-                .tree
-                .note(&format!("{pointer}/{}", escape(&key)), message);
-            self.found.push(note.hint(did_you_mean(&key, names)));
+            let (at, hint) = (
+                format!("{pointer}/{}", escape(&key)),
+                did_you_mean(&key, names),
+            );
+            self.remark(|tree| tree.note(&at, message).hint(hint));
         }
         Value::Object(kept)
     }
 
-    fn refuse_twins(&mut self, section: &str, instances: &[AddonInstance]) {
-        let mut names = BTreeSet::new();
-        for (index, instance) in instances.iter().enumerate() {
-            if !names.insert(&instance.name) {
-                let message = format!("two addons have the name `{}`", instance.name);
-                let diagnostic = self.tree.key_error(&format!("/{section}/{index}"), message);
-                self.found
-                    .push(diagnostic.hint("give this one a `name` of its own"));
-            }
+    fn refuse_twins(&mut self, instances: &[Placed]) {
+        let mut first: BTreeMap<&AddonName, &str> = BTreeMap::new();
+        for (pointer, instance) in instances {
+            let Some(other) = first.get(&instance.name) else {
+                first.insert(&instance.name, pointer);
+                continue;
+            };
+            let message = format!("two addons have the name `{}`", instance.name);
+            let hint = "give this one a `name` of its own";
+            let other = (*other).to_owned();
+            self.tell(|tree| {
+                let found = tree.key_error(pointer, message).hint(hint);
+                found.related(related(tree, &other, "the first one"))
+            });
         }
     }
 }

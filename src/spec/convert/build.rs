@@ -6,8 +6,10 @@ use hop3_plugin_api::{BuildConfig, EnvKey, EnvTemplate, EnvValue, PluginName};
 
 use super::run::Commands;
 use super::{Draft, env, stays_beneath};
-use crate::spec::sections::{Build, BuildEnv, Command, Deploy, Run};
-use crate::spec::suggest::did_you_mean;
+use crate::spec::linked::Part;
+use crate::spec::procfile::Procfile;
+use crate::spec::sections::{Build, BuildEnv, Command, Deploy, Package, Run};
+use crate::spec::suggest::{did_you_mean, one_of, shortened};
 
 impl Draft<'_> {
     pub(super) fn build(
@@ -21,8 +23,12 @@ impl Draft<'_> {
         let section = section.unwrap_or(&none);
         self.build_notes(section);
         BuildConfig {
-            builder: self.choice("/build/builder", section.builder.as_deref()),
-            toolchain: self.choice("/build/toolchain", section.toolchain.as_deref()),
+            builder: self.choice(Part::Builder, "/build/builder", section.builder.as_deref()),
+            toolchain: self.choice(
+                Part::Toolchain,
+                "/build/toolchain",
+                section.toolchain.as_deref(),
+            ),
             static_dir: self.static_dir(section, commands),
             before_build: hook(
                 section.before_build.as_ref(),
@@ -52,20 +58,56 @@ impl Draft<'_> {
     }
 
     /// A plugin's name; `auto` means none. Upper case is accepted, as it always was.
-    pub(super) fn choice(&mut self, pointer: &str, text: Option<&str>) -> Option<PluginName> {
+    pub(super) fn choice(
+        &mut self,
+        part: Part,
+        pointer: &str,
+        text: Option<&str>,
+    ) -> Option<PluginName> {
         let text = text?.to_lowercase();
         if text == "auto" {
             return None;
         }
-        PluginName::parse(&text)
-            .map_err(|error| {
-                self.error(
-                    pointer,
-                    error.to_string(),
-                    "use `auto` or the name of a plugin",
-                );
-            })
-            .ok()
+        let linked = &self.schemas.linked;
+        let name = PluginName::parse(&text).ok();
+        if name.is_none() || part == Part::Builder && !linked.knows(part, &text) {
+            let message = format!("there is no {} `{}`", part.word(), shortened(&text));
+            let names = [&["auto"], part.of_the_format()].concat();
+            let near = did_you_mean(&text, names.iter().copied());
+            let hint = near.unwrap_or_else(|| format!("write one of {}", one_of(&names)));
+            self.error(pointer, message, hint);
+            return None;
+        }
+        self.linked_or_told(part, pointer, &text);
+        name
+    }
+
+    /// Tells of a name that planning will refuse on this binary's hosts.
+    pub(super) fn linked_or_told(&mut self, part: Part, pointer: &str, name: &str) {
+        let linked = &self.schemas.linked;
+        if linked.has(part, name) {
+            return;
+        }
+        let message = format!(
+            "this binary brings no {} `{name}`, so it cannot deploy this app",
+            part.word()
+        );
+        let hint = linked.instead(part, name);
+        self.remark(|tree| tree.value_note(pointer, message).hint(hint));
+    }
+
+    /// Hooks of the Procfile that the spec's own replace.
+    pub(super) fn outdone_hooks(&mut self, section: Option<&Build>, procfile: &Procfile) {
+        let Some(section) = section else { return };
+        let pairs = [
+            ("prebuild", "[build] before-build", &section.before_build),
+            ("postbuild", "[build] after-build", &section.after_build),
+        ];
+        for (kind, key, own) in pairs {
+            if own.as_ref().is_some_and(|own| !own.lines().is_empty()) {
+                self.outdone_line(kind, key, procfile);
+            }
+        }
     }
 
     fn static_dir(&mut self, section: &Build, commands: &Commands) -> Option<String> {
@@ -75,10 +117,11 @@ impl Draft<'_> {
             (None, None) => return None,
         };
         if !stays_beneath(directory) {
+            let message = format!("the directory `{}` leaves the source", shortened(directory));
             self.error(
                 pointer,
-                "the static directory leaves the source",
-                "use a relative path without `..`",
+                message,
+                "use a relative path without `..`, such as `public`",
             );
         }
         Some(directory.clone())
@@ -138,7 +181,7 @@ impl Draft<'_> {
             .enumerate()
             .filter(|(_, directory)| !stays_beneath(directory))
         {
-            let message = format!("`{directory}` leaves the release");
+            let message = format!("`{}` leaves the release", shortened(directory));
             self.error(
                 &format!("/deploy/writable/{index}"),
                 message,
@@ -160,14 +203,15 @@ fn hook(own: Option<&Command>, procfile: Option<&String>) -> Vec<String> {
 }
 
 fn packages(section: &Build, run: Option<&Run>) -> Vec<String> {
-    let mut packages = section.packages.clone().unwrap_or_default();
-    for package in run
-        .and_then(|run| run.packages.as_ref())
+    let of_run = run.and_then(|run| run.packages.as_ref());
+    let all = [section.packages.as_ref(), of_run]
         .into_iter()
         .flatten()
-    {
-        if !packages.contains(package) {
-            packages.push(package.clone());
+        .flatten();
+    let mut packages: Vec<String> = Vec::new();
+    for Package(name) in all {
+        if !packages.contains(name) {
+            packages.push(name.clone());
         }
     }
     packages

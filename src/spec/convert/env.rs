@@ -6,8 +6,12 @@ use hop3_plugin_api::{
 
 use super::Draft;
 use super::addons::prefixes;
-use crate::spec::sections::{Env, EnvEntry, GeneratedForm, Reference};
-use crate::spec::suggest::{did_you_mean, one_of};
+use crate::spec::app::SecretUse;
+use crate::spec::credentials;
+use crate::spec::linked::Part;
+use crate::spec::sections::{Env, EnvEntry, GeneratedForm, Reference, SecretName};
+use crate::spec::suggest::{all_of, did_you_mean, shortened};
+use crate::spec::tree::escape;
 
 /// The longest value that the kernel passes to a process, with its name.
 const VALUE_LIMIT: usize = 128 * 1024 - 256;
@@ -30,19 +34,8 @@ pub(super) const BUILD_HOOKS: [&str; 6] = [
     "ENV",
 ];
 
-/// Beginnings of well-known credentials.
-const CREDENTIALS: [&str; 10] = [
-    "sk_live_",
-    "sk_test_",
-    "rk_live_",
-    "ghp_",
-    "gho_",
-    "github_pat_",
-    "xoxb-",
-    "xoxp-",
-    "AKIA",
-    "ASIA",
-];
+/// Variables that each instance is given when it starts.
+const GIVEN: [&str; 2] = ["PORT", "BIND_ADDRESS"];
 
 /// What references may refer to.
 pub(super) struct Facts<'a> {
@@ -60,12 +53,18 @@ impl Draft<'_> {
         let Some(section) = section else {
             return template;
         };
-        for key in &section.hidden {
-            self.hidden(key);
+        for (key, value) in &section.hidden {
+            self.hidden(key, value);
         }
         for (key, entry) in &section.entries {
             let pointer = format!("/env/{key}");
             self.refuse_loader_hook(&pointer, key, &LOADER_HOOKS);
+            if GIVEN.contains(&key.as_str()) {
+                let message = format!(
+                    "each instance that gets requests is given its own `{key}`; this value reaches only the others"
+                );
+                self.note(&pointer, message);
+            }
             if let Some(value) = self.variable(&pointer, entry, facts) {
                 template.values.insert(key.clone(), value);
             }
@@ -76,13 +75,19 @@ impl Draft<'_> {
         template
     }
 
-    fn hidden(&mut self, key: &str) {
+    fn hidden(&mut self, key: &str, value: &serde_json::Value) {
+        if let Some(text) = value.as_str() {
+            self.refuse_credential(&format!("/env/{}", escape(key)), text);
+        }
         let message = if key == "_policy" {
             "plain values always follow the commit; generated secrets are always kept".to_owned()
         } else {
-            format!("`{key}` starts with `_` and is not passed to the app")
+            format!(
+                "`{}` starts with `_` and is not passed to the app",
+                shortened(key)
+            )
         };
-        self.note(&format!("/env/{key}"), message);
+        self.note(&format!("/env/{}", escape(key)), message);
     }
 
     fn variable(&mut self, pointer: &str, entry: &EnvEntry, facts: &Facts<'_>) -> Option<EnvValue> {
@@ -102,12 +107,27 @@ impl Draft<'_> {
             }),
             EnvEntry::Generated(form) => Some(self.generated(pointer, form)),
             EnvEntry::Reference(reference) => self.reference(pointer, reference, facts),
-            EnvEntry::Secret => {
-                let key = pointer.trim_start_matches("/env/");
-                self.unbuilt(pointer, format!("[env] {key} from an encrypted secret"));
-                None
+            EnvEntry::Secret(name) => {
+                self.uses_secret(&format!("{pointer}/secret"), name);
+                self.encrypted(pointer)
             }
+            EnvEntry::Age => self.encrypted(pointer),
         }
+    }
+
+    fn encrypted(&mut self, pointer: &str) -> Option<EnvValue> {
+        let key = pointer.trim_start_matches("/env/");
+        self.unbuilt(pointer, format!("[env] {key} from an encrypted secret"));
+        None
+    }
+
+    fn uses_secret(&mut self, pointer: &str, name: &SecretName) {
+        let at = self.tree.place(pointer).value.start;
+        self.secrets.push(SecretUse {
+            name: name.clone(),
+            pointer: pointer.to_owned(),
+            at: self.tree.source.position(at),
+        });
     }
 
     fn generated(&mut self, pointer: &str, form: &GeneratedForm) -> EnvValue {
@@ -116,6 +136,10 @@ impl Draft<'_> {
                 &format!("{pointer}/display"),
                 "without effect here: no secret is ever shown",
             );
+        }
+        if form.generate == Generator::Uuid && form.length.is_some() {
+            let message = "without effect here: a UUID has the length that it has";
+            self.note(&format!("{pointer}/length"), message);
         }
         let usual = if form.generate == Generator::Password {
             24
@@ -135,11 +159,27 @@ impl Draft<'_> {
         reference: &Reference,
         facts: &Facts<'_>,
     ) -> Option<EnvValue> {
-        let from = reference
-            .from
-            .as_ref()
-            .or(reference.from_.as_ref())
-            .filter(|from| !from.is_empty());
+        if reference.from.is_some() && reference.from_.is_some() {
+            let words = (
+                "`from_` and `from` are the same key".to_owned(),
+                "keep `from`".to_owned(),
+            );
+            let other = format!("{pointer}/from");
+            self.conflict(
+                &format!("{pointer}/from_"),
+                (&other, "it stands here too"),
+                words,
+            );
+        }
+        let word = if reference.from.is_some() {
+            "from"
+        } else {
+            "from_"
+        };
+        let from = reference.from.as_ref().or(reference.from_.as_ref());
+        let from = from
+            .filter(|from| !from.is_empty())
+            .map(|from| (word, from.as_str()));
         match (reference.external_ip, from, &reference.key) {
             (Some(true), None, None) => {
                 self.unbuilt(pointer, "`{ external_ip = true }` in [env]");
@@ -150,12 +190,12 @@ impl Draft<'_> {
                 self.error(pointer, "`external_ip` goes with no other key", hint);
                 None
             }
-            (None, _, None) => {
-                self.error(
-                    pointer,
-                    "the reference lacks the key `key`",
-                    "name the variable that is meant",
+            (None, from, None) => {
+                let from = from.map_or("addon", |(_, from)| from);
+                let hint = format!(
+                    "name the variable that is meant: `{{ from = \"{from}\", key = \"DATABASE_URL\" }}`"
                 );
+                self.error(pointer, "the reference lacks the key `key`", hint);
                 None
             }
             (None, None, Some(fact)) => self.fact(pointer, fact, facts),
@@ -185,7 +225,7 @@ impl Draft<'_> {
     fn addon_variable(
         &mut self,
         pointer: &str,
-        from: &str,
+        (word, from): (&str, &str),
         key: &str,
         addons: &[AddonInstance],
     ) -> Option<EnvValue> {
@@ -196,14 +236,14 @@ impl Draft<'_> {
             let names: Vec<&str> = addons.iter().map(|addon| addon.name.as_str()).collect();
             let hint = did_you_mean(from, names.iter().copied()).unwrap_or_else(|| {
                 if names.is_empty() {
-                    "the app has no `[[addons]]`".to_owned()
+                    no_addons(from)
                 } else {
-                    format!("its addons are {}", one_of(&names))
+                    format!("its addons are {}", all_of(&names))
                 }
             });
             self.error(
-                &format!("{pointer}/from"),
-                format!("the app has no addon `{from}`"),
+                &format!("{pointer}/{word}"),
+                format!("the app has no addon `{}`", shortened(from)),
                 hint,
             );
             return None;
@@ -211,7 +251,12 @@ impl Draft<'_> {
         match EnvKey::parse(key) {
             Ok(key) => Some(EnvValue::Addon { addon, key }),
             Err(error) => {
-                self.error(&format!("{pointer}/key"), error.to_string(), None);
+                let message = format!("`{}` is not a valid {}", shortened(key), error.what);
+                self.error(
+                    &format!("{pointer}/key"),
+                    message,
+                    format!("use {}", error.rule),
+                );
                 None
             }
         }
@@ -226,55 +271,136 @@ impl Draft<'_> {
         let pointer = format!("/env/computed/{key}");
         self.refuse_loader_hook(&pointer, key, &LOADER_HOOKS);
         self.refuse_unpassable(&pointer, text);
+        self.refuse_credential_in_template(&pointer, text);
         if section.entries.contains_key(key) {
-            let hint = format!(
-                "the other stands at line {}; keep one",
-                self.position(&format!("/env/{key}")).line
+            let words = (
+                format!("`{key}` stands in `[env]` too"),
+                "keep one of the two".to_owned(),
             );
-            self.error(&pointer, format!("`{key}` stands in `[env]` too"), hint);
+            self.conflict(
+                &pointer,
+                (&format!("/env/{key}"), "it stands here first"),
+                words,
+            );
         }
+        self.refuse_unfillable(&pointer, section, (key, text), template.addons.is_empty());
         let value = EnvValue::Computed {
             template: text.clone(),
         };
         template.values.insert(key.clone(), value);
     }
 
+    /// A template sees the app's other variables, and computed ones only if they are filled before it.
+    fn refuse_unfillable(
+        &mut self,
+        pointer: &str,
+        section: &Env,
+        (key, text): (&EnvKey, &String),
+        all_known: bool,
+    ) {
+        for name in references(text) {
+            if section.entries.contains_key(name) {
+                continue;
+            }
+            let (message, hint) = if GIVEN.contains(&name) {
+                let message = format!("`{name}` is known only when an instance starts");
+                (
+                    message,
+                    format!("write `${name}` in the command that needs it"),
+                )
+            } else if section.computed.contains_key(name) {
+                if name < key.as_str() {
+                    continue;
+                }
+                let message = format!("`{name}` is not known yet when `{key}` is filled");
+                (
+                    message,
+                    "computed values are filled in the order of their names; repeat what is in it"
+                        .to_owned(),
+                )
+            } else if all_known && EnvKey::parse(name).is_ok() && !self.in_doubt("/env") {
+                let names = section.entries.keys().map(EnvKey::as_str);
+                let hint = did_you_mean(name, names);
+                let hint = hint.unwrap_or_else(|| {
+                    "add it to `[env]`, or write `$$` for a dollar sign".to_owned()
+                });
+                (format!("the app has no variable `{name}`"), hint)
+            } else {
+                continue;
+            };
+            self.error(pointer, message, hint);
+            return;
+        }
+    }
+
     /// No credential belongs in git in the clear. The value is shown nowhere.
     pub(super) fn refuse_credential(&mut self, pointer: &str, text: &str) {
-        if looks_like_credential(text) {
-            let hint = "store it as a secret: `{ secret = \"name\" }`, or compose it from an addon's variables in `[env.computed]`; \
-                        then replace it where it was issued, for git keeps what was committed";
-            let message = "this looks like a credential, and everybody who can read the config repo can read it";
-            self.found
-                .push(self.tree.error(pointer, message).hint(hint).redacted());
+        if credentials::looks_like_one(text) {
+            self.credential(pointer);
         }
+    }
+
+    /// The same for a text with references: one may stand for a password.
+    pub(super) fn refuse_credential_in_template(&mut self, pointer: &str, text: &str) {
+        if credentials::template_holds_one(text) {
+            self.credential(pointer);
+        }
+    }
+
+    fn credential(&mut self, pointer: &str) {
+        let hint = "store it as a secret: `{ secret = \"name\" }`, or compose it from an addon's variables in `[env.computed]`; \
+                    then replace it where it was issued, for git keeps what was committed";
+        let message =
+            "this looks like a credential, and everybody who can read the config repo can read it";
+        self.tell(|tree| tree.error(pointer, message).hint(hint).redacted());
     }
 
     pub(super) fn refuse_loader_hook(&mut self, pointer: &str, key: &EnvKey, hooks: &[&str]) {
         if hooks.contains(&key.as_str()) {
             let message = format!("`{key}` would load foreign code into every process");
-            self.found.push(
-                self.tree
-                    .key_error(pointer, message)
-                    .hint("set it in the app's own start script if it must be"),
+            self.key_error(
+                pointer,
+                message,
+                "set it in the app's own start script if it must be",
             );
         }
     }
 
     fn refuse_unpassable(&mut self, pointer: &str, text: &str) {
-        if text.contains('\0') {
-            self.error(
-                pointer,
-                "no variable can hold a NUL byte",
-                "remove it, or encode the value",
-            );
-        } else if text.len() > VALUE_LIMIT {
+        if text.len() > VALUE_LIMIT {
             let message = format!(
                 "the value has {} bytes, more than a process can be given ({VALUE_LIMIT})",
                 text.len()
             );
             self.error(pointer, message, "put it in a file of the source");
         }
+    }
+}
+
+/// The names in `${…}`; `$$` is a dollar sign.
+fn references(text: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('$') {
+            rest = after;
+        } else if let Some((name, after)) = rest
+            .strip_prefix('{')
+            .and_then(|inner| inner.split_once('}'))
+        {
+            names.push(name);
+            rest = after;
+        }
+    }
+    names
+}
+
+fn no_addons(from: &str) -> String {
+    if Part::Addon.of_the_format().contains(&from) {
+        format!("add `[[addons]]` with `type = \"{from}\"`")
+    } else {
+        "the app has no `[[addons]]`; `{ key = \"domain\" }` alone is a fact of the app".to_owned()
     }
 }
 
@@ -286,52 +412,12 @@ fn named(from: &str, addons: &[AddonInstance]) -> Option<AddonName> {
     by_name.or(only).map(|addon| addon.name.clone())
 }
 
-fn looks_like_credential(text: &str) -> bool {
-    CREDENTIALS.iter().any(|start| text.starts_with(start)) || url_with_password(text)
-}
-
-/// `scheme://user:password@…`
-fn url_with_password(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return false;
-    };
-    let plain = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c));
-    let authority = rest
-        .split(|c: char| c == '/' || c.is_whitespace())
-        .next()
-        .unwrap_or_default();
-    let user = authority
-        .split_once('@')
-        .and_then(|(user, _)| user.split_once(':'));
-    plain && user.is_some_and(|(_, password)| !password.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_credential_is_known_by_its_beginning_or_its_place_in_a_url() {
-        for bad in [
-            "ghp_x",
-            "AKIAIOSFODNN7EXAMPLE",
-            "postgres://u:p@h/db",
-            "redis://:p@h",
-            "x+y://${U}:${P}@h",
-        ] {
-            assert!(looks_like_credential(bad), "{bad}");
-        }
-        for good in [
-            "postgresql://localhost/mydb",
-            "http://a.test:80/@x",
-            "a:b@c",
-            "https://user@h/",
-            "git@h:x",
-        ] {
-            assert!(!looks_like_credential(good), "{good}");
-        }
+    fn references_are_found_and_dollar_signs_are_not() {
+        assert_eq!(references("a${B}$$-${C}-$D-${E"), ["B", "C"]);
     }
 }

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::Draft;
-use crate::spec::cron;
 use crate::spec::sections::{HopFile, WITHOUT_EFFECT};
 
 /// Sections and keys that validate and are not built yet.
@@ -29,27 +28,12 @@ const UNBUILT: [&str; 19] = [
     "/proxy/cache",
 ];
 
-/// Keys that entries of unbuilt sections need.
-const REQUIRED: [(&str, &[&str]); 6] = [
-    ("jobs", &["name", "schedule", "command"]),
-    ("ports", &["number"]),
-    ("volumes", &["name", "target"]),
-    ("admin", &["password"]),
-    ("probe", &["create"]),
-    ("contexts", &["server"]),
-];
-
 impl Draft<'_> {
     pub(super) fn later(&mut self, sections: &HopFile) {
         for pointer in UNBUILT {
             if let Some(value) = self.tree.value.pointer(pointer) {
                 self.unbuilt(pointer, name(pointer, value));
             }
-        }
-        match sections.waf.as_ref().map(|waf| waf.enabled == Some(true)) {
-            Some(true) => self.unbuilt("/waf", "[waf]"),
-            Some(false) => self.note("/waf", "`[waf]` is off and has no effect"),
-            None => {}
         }
         for section in WITHOUT_EFFECT {
             if self.tree.value.get(section).is_some() {
@@ -59,66 +43,69 @@ impl Draft<'_> {
                 );
             }
         }
-        self.required();
-        self.schedules(sections);
+        self.jobs(sections.jobs.as_deref());
+        self.volumes(sections.volumes.as_deref());
+        self.backup(sections.backup.as_ref());
+        self.admin(sections.admin.as_ref());
+        self.contexts(sections.contexts.as_ref());
+        self.waf(sections.waf.as_ref());
+        self.same_keys();
     }
 
-    fn required(&mut self) {
-        for (section, keys) in REQUIRED {
-            for (pointer, table) in entries(&self.tree.value, section) {
-                for key in keys.iter().filter(|key| table.get(**key).is_none()) {
-                    let message = format!("`{section}` lacks the key `{key}` here");
-                    self.found.push(self.tree.key_error(&pointer, message));
-                }
+    /// Sections that take two spellings of a key take one at a time.
+    fn same_keys(&mut self) {
+        let mut twins = Vec::new();
+        for section in ["/test", "/waf"] {
+            if let Some(value) = self.tree.value.pointer(section) {
+                collect_twins(value, section, &mut twins);
             }
         }
-    }
-
-    fn schedules(&mut self, sections: &HopFile) {
-        for (index, job) in sections.jobs.iter().flatten().enumerate() {
-            let problem = job
-                .schedule
-                .as_ref()
-                .and_then(|schedule| cron::problem(&schedule.0));
-            if let Some(problem) = problem {
-                let hint = "write `minute hour day month weekday`";
-                self.error(&format!("/jobs/{index}/schedule"), problem, hint);
-            }
+        for (table, older, kebab) in twins {
+            let words = (
+                format!("`{older}` and `{kebab}` are the same key"),
+                format!("keep `{kebab}`"),
+            );
+            let other = format!("{table}/{kebab}");
+            self.conflict(
+                &format!("{table}/{older}"),
+                (&other, "it stands here too"),
+                words,
+            );
         }
     }
 }
 
-/// The tables of a section, however it is written: one, several, or by name.
-fn entries(root: &Value, section: &str) -> Vec<(String, Value)> {
-    match root.get(section) {
-        Some(Value::Array(items)) => {
-            let numbered = items.iter().enumerate();
-            numbered
-                .map(|(index, item)| (format!("/{section}/{index}"), item.clone()))
-                .collect()
+/// Keys with `_` beside the same with `-`: table, one, the other.
+fn collect_twins(value: &Value, at: &str, twins: &mut Vec<(String, String, String)>) {
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map {
+                let kebab = key.replace('_', "-");
+                if *key != kebab && map.contains_key(&kebab) {
+                    twins.push((at.to_owned(), key.clone(), kebab));
+                }
+                collect_twins(
+                    inner,
+                    &format!("{at}/{}", crate::spec::tree::escape(key)),
+                    twins,
+                );
+            }
         }
-        Some(Value::Object(map)) if section == "contexts" => map
-            .iter()
-            .map(|(name, item)| {
-                (
-                    format!("/contexts/{}", crate::spec::tree::escape(name)),
-                    item.clone(),
-                )
-            })
-            .collect(),
-        Some(table) => vec![(format!("/{section}"), table.clone())],
-        None => Vec::new(),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                collect_twins(item, &format!("{at}/{index}"), twins);
+            }
+        }
+        _ => {}
     }
 }
 
 /// A section or key as it is written: `[[jobs]]`, `[nix]`, `[proxy] hsts`.
 fn name(pointer: &str, value: &Value) -> String {
-    match (
-        pointer.trim_start_matches('/').split_once('/'),
-        value.is_array(),
-    ) {
+    let path = pointer.trim_start_matches('/');
+    match (path.split_once('/'), value.is_array()) {
         (Some((section, key)), _) => format!("[{section}] {key}"),
-        (None, true) => format!("[[{}]]", pointer.trim_start_matches('/')),
-        (None, false) => format!("[{}]", pointer.trim_start_matches('/')),
+        (None, true) => format!("[[{path}]]"),
+        (None, false) => format!("[{path}]"),
     }
 }

@@ -2,24 +2,37 @@
 
 mod addons;
 mod build;
+mod claims;
+mod contexts;
 mod env;
+mod health;
+mod hosts;
+mod jobs;
 mod later;
+mod machine;
+mod people;
+mod proxy;
 mod run;
-mod site;
+mod source;
+mod static_paths;
+mod waf;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hop3_plugin_api::{AppConfig, AppName, Limits};
 use serde_json::{Map, Value};
 
-use super::app::{AppSpec, DeploySettings, OnInterrupt, Position, SourceSpec, Strategy, Unbuilt};
-use super::diagnostic::Diagnostic;
+use super::app::{
+    AppSpec, DeploySettings, OnInterrupt, Position, SecretUse, SourceSpec, Strategy, Unbuilt,
+};
+use super::diagnostic::{Diagnostic, ENOUGH, IntoHint, Related};
 use super::file::directory_name;
+use super::linked::Part;
 use super::procfile::Procfile;
 use super::sections::{
-    Deploy, Drift, HopFile, InterruptPolicy, LimitsSection, Metadata, RolloutStrategy,
-    SourceSection,
+    Deploy, Docker, Drift, HopFile, InterruptPolicy, LimitsSection, Metadata, RolloutStrategy,
 };
+use super::suggest::{did_you_mean, one_of, shortened};
 use super::tree::{Tree, escape};
 use crate::schema::Schemas;
 
@@ -31,7 +44,12 @@ pub(crate) struct Draft<'a> {
     /// What the schema refused, by pointer; it is missing in the sections.
     faulty: &'a BTreeSet<String>,
     found: Vec<Diagnostic>,
+    /// How many errors and notes are in `found`, and how many errors more there are.
+    told: usize,
+    remarked: usize,
+    omitted: usize,
     unbuilt: Vec<Unbuilt>,
+    secrets: Vec<SecretUse>,
 }
 
 impl<'a> Draft<'a> {
@@ -48,7 +66,11 @@ impl<'a> Draft<'a> {
             schemas,
             faulty,
             found: Vec::new(),
+            told: 0,
+            remarked: 0,
+            omitted: 0,
             unbuilt: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 
@@ -67,8 +89,10 @@ impl<'a> Draft<'a> {
         mut self,
         sections: HopFile,
         procfile: &Procfile,
-    ) -> (Option<AppSpec>, Vec<Diagnostic>) {
+    ) -> (Option<AppSpec>, Vec<Diagnostic>, usize) {
+        self.unpassable();
         self.later(&sections);
+        let ports = self.ports(sections.ports.as_deref());
         let name = self.name(sections.metadata.as_ref());
         let addons = self.addons(sections.addons, sections.provider);
         let hosts = self.hosts(sections.domains.as_ref(), sections.env.as_ref());
@@ -79,6 +103,8 @@ impl<'a> Draft<'a> {
         };
         let env = self.env(sections.env.as_ref(), &facts);
         let commands = self.commands(sections.run.as_ref(), procfile);
+        self.outdone_hooks(sections.build.as_ref(), procfile);
+        self.docker(sections.docker.as_ref());
         let static_paths =
             self.static_paths(sections.static_paths.as_ref(), sections.run.as_ref(), &env);
         let build = self.build(
@@ -111,27 +137,59 @@ impl<'a> Draft<'a> {
             addons,
             scale,
             deploy: self.deploy(sections.deploy.as_ref()),
-            limits: limits(sections.limits.as_ref()),
+            limits: self.limits(sections.limits.as_ref()),
+            secrets: Vec::new(),
+            ports,
+            shares: self.shares(),
             unbuilt: Vec::new(),
             positions: self.positions(procfile),
         });
         self.unbuilt.sort_by(|a, b| a.at.cmp(&b.at));
-        let unbuilt = self.unbuilt;
-        (spec.map(|spec| AppSpec { unbuilt, ..spec }), self.found)
+        let (unbuilt, secrets) = (self.unbuilt, self.secrets);
+        let spec = spec.map(|spec| AppSpec {
+            unbuilt,
+            secrets,
+            ..spec
+        });
+        (spec, self.found, self.omitted)
     }
 
-    fn error(
-        &mut self,
-        pointer: &str,
-        message: impl Into<String>,
-        hint: impl super::diagnostic::IntoHint,
-    ) {
-        self.found
-            .push(self.tree.error(pointer, message).hint(hint));
+    /// Tells an error. Beyond enough of them, more are only counted.
+    fn tell(&mut self, error: impl FnOnce(&Tree) -> Diagnostic) {
+        if self.told < ENOUGH {
+            self.found.push(error(self.tree));
+            self.told += 1;
+        } else {
+            self.omitted += 1;
+        }
+    }
+
+    /// Tells a note, unless there are enough of them.
+    fn remark(&mut self, note: impl FnOnce(&Tree) -> Diagnostic) {
+        if self.remarked < ENOUGH {
+            self.found.push(note(self.tree));
+            self.remarked += 1;
+        }
+    }
+
+    fn error(&mut self, pointer: &str, message: impl Into<String>, hint: impl IntoHint) {
+        self.tell(|tree| tree.error(pointer, message).hint(hint));
+    }
+
+    fn key_error(&mut self, pointer: &str, message: impl Into<String>, hint: impl IntoHint) {
+        self.tell(|tree| tree.key_error(pointer, message).hint(hint));
     }
 
     fn note(&mut self, pointer: &str, message: impl Into<String>) {
-        self.found.push(self.tree.note(pointer, message));
+        self.remark(|tree| tree.note(pointer, message));
+    }
+
+    /// An error at a value that is explained by another one.
+    fn conflict(&mut self, pointer: &str, (other, label): (&str, &str), words: (String, String)) {
+        self.tell(|tree| {
+            let found = tree.error(pointer, words.0).hint(words.1);
+            found.related(related(tree, other, label))
+        });
     }
 
     fn position(&self, pointer: &str) -> Position {
@@ -148,8 +206,33 @@ impl<'a> Draft<'a> {
         });
     }
 
+    /// No text of a spec reaches a program if it cannot: programs take no NUL byte.
+    fn unpassable(&mut self) {
+        let texts = self.tree.places().filter(|(pointer, _)| {
+            let text = self.tree.value.pointer(pointer).and_then(Value::as_str);
+            text.is_some_and(|text| text.contains('\0'))
+        });
+        let pointers: Vec<String> = texts.map(|(pointer, _)| pointer.to_owned()).collect();
+        for pointer in pointers {
+            let hint = "remove `\\u0000`, or encode the text";
+            self.error(
+                &pointer,
+                "no program can be given a text with a NUL byte",
+                hint,
+            );
+        }
+    }
+
     fn name(&mut self, metadata: Option<&Metadata>) -> Option<AppName> {
         if let Some(id) = metadata.and_then(|metadata| metadata.id.clone()) {
+            if metadata.is_some_and(|metadata| metadata.moved_from.as_ref() == Some(&id)) {
+                let hint = "write the name that the app had before, or remove the key";
+                self.error(
+                    "/metadata/moved-from",
+                    format!("`{id}` is the app's name now"),
+                    hint,
+                );
+            }
             return Some(id);
         }
         if self.tree.value.pointer("/metadata/id").is_some() {
@@ -163,49 +246,17 @@ impl<'a> Draft<'a> {
         .ok()
     }
 
-    fn source(&mut self, section: Option<&SourceSection>) -> Option<SourceSpec> {
-        let section = section?;
-        let kinds = [
-            ("git", &section.git),
-            ("url", &section.url),
-            ("image", &section.image),
-        ];
-        let given: Vec<&str> = kinds
-            .iter()
-            .filter(|(_, value)| value.is_some())
-            .map(|(name, _)| *name)
-            .collect();
-        let [kind] = given.as_slice() else {
-            if self.in_doubt("/source") {
-                return None;
-            }
-            let message = "`[source]` needs exactly one of `git`, `url` and `image`";
-            self.error(
-                "/source",
-                message,
-                "without `[source]` the spec's own directory is the source",
-            );
-            return None;
-        };
-        if *kind != "image" {
-            self.unbuilt("/source", format!("[source] {kind}"));
-            return None;
-        }
-        let image = section.image.as_deref().unwrap_or_default();
-        if !pinned(image) {
-            let hint = "pin it by digest: `registry.example/name@sha256:<64 hexadecimal digits>`";
-            self.error("/source/image", "the image is not pinned by digest", hint);
-        }
-        Some(SourceSpec::Image(image.to_owned()))
-    }
-
     fn deploy(&mut self, section: Option<&Deploy>) -> DeploySettings {
         let Some(section) = section else {
             return DeploySettings::default();
         };
         let defaults = DeploySettings::default();
         DeploySettings {
-            deployer: self.choice("/deploy/deployer", section.deployer.as_deref()),
+            deployer: self.choice(
+                Part::Deployer,
+                "/deploy/deployer",
+                section.deployer.as_deref(),
+            ),
             after: section.after.clone().unwrap_or_default(),
             strategy: match section.strategy {
                 Some(RolloutStrategy::Recreate) => Strategy::Recreate,
@@ -232,22 +283,45 @@ impl<'a> Draft<'a> {
             .flatten()
             .map(|(name, table)| (name.clone(), table.clone()))
             .collect();
-        for name in plugins
-            .keys()
-            .filter(|name| !self.schemas.plugins.contains(name))
-        {
+        let schemas = self.schemas;
+        let linked = &schemas.plugins;
+        for name in plugins.keys().filter(|name| !linked.contains(name)) {
             let message = format!(
                 "the plugin `{name}` is not linked into this binary; its settings are not checked"
             );
-            let hint =
-                super::suggest::did_you_mean(name, self.schemas.plugins.iter().map(String::as_str));
-            self.found.push(
-                self.tree
-                    .note(&format!("/plugin/{}", escape(name)), message)
-                    .hint(hint),
-            );
+            let hint = did_you_mean(name, linked.iter().map(String::as_str));
+            let pointer = format!("/plugin/{}", escape(name));
+            self.remark(|tree| tree.note(&pointer, message).hint(hint));
         }
         plugins
+    }
+
+    fn docker(&mut self, section: Option<&Docker>) {
+        const RUNTIMES: [&str; 2] = ["docker", "docker-compose"];
+        let runtime = section.and_then(|docker| docker.runtime.as_deref());
+        if let Some(runtime) = runtime.filter(|runtime| !RUNTIMES.contains(runtime)) {
+            let message = format!(
+                "without effect here: there is no runtime `{}`",
+                shortened(runtime)
+            );
+            let hint = did_you_mean(runtime, RUNTIMES);
+            let hint = hint.unwrap_or_else(|| format!("it is {}", one_of(&RUNTIMES)));
+            self.remark(|tree| tree.value_note("/docker/runtime", message).hint(hint));
+        }
+    }
+
+    fn limits(&mut self, section: Option<&LimitsSection>) -> Limits {
+        let memory = section.and_then(|limits| limits.memory);
+        if memory.is_some_and(|memory| memory.0 == 0) {
+            let hint = "write what the app needs, such as `\"512M\"`";
+            self.error("/limits/memory", "no program runs in no memory", hint);
+        }
+        let processes = section.and_then(|limits| limits.processes);
+        Limits {
+            memory: memory.map(|memory| memory.0),
+            processes: processes.map(std::num::NonZeroU64::get),
+            ..Limits::default()
+        }
     }
 
     fn positions(&self, procfile: &Procfile) -> BTreeMap<String, Position> {
@@ -275,16 +349,9 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn limits(section: Option<&LimitsSection>) -> Limits {
-    Limits {
-        memory: section
-            .and_then(|limits| limits.memory)
-            .map(|memory| memory.0),
-        processes: section
-            .and_then(|limits| limits.processes)
-            .map(std::num::NonZeroU64::get),
-        ..Limits::default()
-    }
+/// The key of another place, with what it has to do with this one.
+fn related(tree: &Tree, pointer: &str, label: &str) -> Related {
+    tree.source.related(tree.place(pointer).key, label)
 }
 
 /// `[docker]` as the builder reads it: a pinned image is one of its settings.
@@ -297,25 +364,6 @@ fn with_image(docker: Option<Value>, source: Option<&SourceSpec>) -> Option<Valu
         .as_object_mut()?
         .insert("image".to_owned(), Value::from(image.as_str()));
     Some(docker)
-}
-
-/// Whether an image is named by its digest, in characters that no command line can mistake.
-fn pinned(image: &str) -> bool {
-    let hex = |digest: &str| {
-        digest.len() == 64
-            && digest
-                .bytes()
-                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let plain = |name: &str| {
-        name.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "._-/:".contains(c))
-    };
-    image
-        .split_once("@sha256:")
-        .is_some_and(|(name, digest)| plain(name) && hex(digest))
 }
 
 /// Whether a path stays below where it starts.

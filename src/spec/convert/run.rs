@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use hop3_plugin_api::{Counts, WorkerName};
 
 use super::Draft;
-use crate::spec::procfile::Procfile;
-use crate::spec::sections::{Command, Run};
+use crate::spec::app::Unbuilt;
+use crate::spec::procfile::{Procfile, WEB_KINDS};
+use crate::spec::sections::{Command, Instances, Run};
 use crate::spec::suggest::did_you_mean;
 
 /// Kinds of a Procfile that are run at certain moments instead of all the time.
@@ -34,10 +35,17 @@ impl Draft<'_> {
         let mut workers: BTreeMap<WorkerName, String> = of_procfile
             .map(|entry| (entry.kind.clone(), entry.command.clone()))
             .collect();
-        workers.extend(self.own_workers(run));
-        if workers.remove("cron").is_some() {
-            self.unbuilt_cron(procfile);
+        let own = self.own_workers(run);
+        for entry in &procfile.entries {
+            if own.contains_key(&entry.kind) {
+                self.outdone_line(entry.kind.as_str(), own_key(&entry.kind, run), procfile);
+            }
         }
+        workers.extend(own);
+        if let Some(line) = workers.remove("cron") {
+            self.cron(&line, procfile);
+        }
+        self.one_web_kind(&workers, procfile);
         Commands {
             release: self.release(run, &mut workers, procfile),
             before_build: workers.remove("prebuild"),
@@ -50,20 +58,51 @@ impl Draft<'_> {
     fn own_workers(&mut self, run: Option<&Run>) -> BTreeMap<WorkerName, String> {
         let mut own = BTreeMap::new();
         let Some(run) = run else { return own };
-        if let Some(start) = run.start.as_ref().and_then(Command::joined) {
-            own.insert(
-                WorkerName::parse("web").expect("`web` is a worker name"),
-                start,
-            );
+        match run.start.as_ref().map(Command::joined) {
+            Some(Some(start)) => {
+                let web = WorkerName::parse("web").expect("`web` is a worker name");
+                own.insert(web, start);
+            }
+            Some(None) => self.empty("/run/start"),
+            None => {}
         }
         for (name, command) in run.workers.iter().flatten() {
-            if own.contains_key(name) {
-                self.note("/run/start", "`[run.workers] web` stands too and wins");
+            if command.trim().is_empty() {
+                self.empty(&format!("/run/workers/{name}"));
+                continue;
             }
-            own.insert(name.clone(), command.clone());
+            if own.insert(name.clone(), command.clone()).is_some() {
+                self.outdone("/run/start", "[run.workers] web");
+            }
         }
-        own.retain(|_, command| !command.trim().is_empty());
         own
+    }
+
+    fn empty(&mut self, pointer: &str) {
+        self.note(pointer, "without effect here: there is no command in it");
+    }
+
+    /// A line of the Procfile that has no effect, for the spec has something else.
+    pub(super) fn outdone_line(&mut self, kind: &str, winner: &str, procfile: &Procfile) {
+        if let Some(entry) = procfile.entry(kind) {
+            let message = format!("`{kind}` is not run as it stands here: the spec has `{winner}`");
+            self.remark(|_| procfile.note(entry, message));
+        }
+    }
+
+    /// Only one worker can answer requests; the Procfile alone is checked where it is read.
+    fn one_web_kind(&mut self, workers: &BTreeMap<WorkerName, String>, procfile: &Procfile) {
+        let kinds = WEB_KINDS
+            .into_iter()
+            .filter(|kind| workers.contains_key(*kind));
+        let kinds: Vec<&str> = kinds.collect();
+        let [first, second, ..] = kinds.as_slice() else {
+            return;
+        };
+        let at = self.worker_position(second, procfile);
+        let what =
+            format!("a worker `{second}` beside `{first}`, of which only one can answer requests");
+        self.unbuilt.push(Unbuilt { what, at });
     }
 
     /// `[run] before-run`, else the hooks among the workers.
@@ -93,32 +132,45 @@ impl Draft<'_> {
         let pointer = format!("/run/workers/{kind}");
         let entry = procfile.entry(kind);
         match entry.filter(|_| self.tree.value.pointer(&pointer).is_none()) {
-            Some(entry) => self.found.push(procfile.note(entry, message)),
+            Some(entry) => self.remark(|_| procfile.note(entry, message)),
             None => self.note(&pointer, message),
         }
     }
 
-    fn unbuilt_cron(&mut self, procfile: &Procfile) {
+    fn cron(&mut self, line: &str, procfile: &Procfile) {
         let own = self.tree.value.pointer("/run/workers/cron").is_some();
-        let entry = procfile.entry("cron").filter(|_| !own);
-        match entry {
-            Some(entry) => {
-                let at = procfile
-                    .source
-                    .position(procfile.source.line(entry.line).start);
-                self.unbuilt.push(crate::spec::app::Unbuilt {
-                    what: "the Procfile's `cron`".to_owned(),
-                    at,
-                });
-            }
-            None => self.unbuilt("/run/workers/cron", "[run.workers] cron"),
+        if own {
+            self.cron_line("/run/workers/cron", line);
+        }
+        let what = if own {
+            "[run.workers] cron"
+        } else {
+            "the Procfile's `cron`"
+        };
+        let at = self.worker_position("cron", procfile);
+        self.unbuilt.push(Unbuilt {
+            what: what.to_owned(),
+            at,
+        });
+    }
+
+    fn worker_position(&self, kind: &str, procfile: &Procfile) -> crate::spec::Position {
+        let own = format!("/run/workers/{kind}");
+        if self.tree.value.pointer(&own).is_some() {
+            return self.position(&own);
+        }
+        match procfile.entry(kind) {
+            Some(entry) => procfile
+                .source
+                .position(procfile.source.line(entry.line).start),
+            None => self.position("/run/start"),
         }
     }
 
     /// Counts of workers; where the spec names its workers, a count for another one is a slip.
     pub(super) fn scale(
         &mut self,
-        scale: Counts,
+        scale: BTreeMap<WorkerName, Instances>,
         workers: &BTreeMap<WorkerName, String>,
     ) -> Counts {
         let doubtful = self.in_doubt("/run/workers");
@@ -129,9 +181,21 @@ impl Draft<'_> {
             let hint = did_you_mean(name.as_str(), workers.keys().map(WorkerName::as_str));
             let message = format!("there is no worker `{name}` to scale");
             let pointer = format!("/scale/{name}");
-            self.found
-                .push(self.tree.key_error(&pointer, message).hint(hint));
+            self.key_error(&pointer, message, hint);
         }
         scale
+            .into_iter()
+            .map(|(name, count)| (name, count.0))
+            .collect()
+    }
+}
+
+/// The key of the spec that gives a worker its command.
+fn own_key(kind: &WorkerName, run: Option<&Run>) -> &'static str {
+    let workers = run.and_then(|run| run.workers.as_ref());
+    if workers.is_some_and(|workers| workers.contains_key(kind)) {
+        "[run.workers]"
+    } else {
+        "[run] start"
     }
 }

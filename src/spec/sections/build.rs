@@ -8,7 +8,7 @@ use hop3_plugin_api::{AppName, EnvKey};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::common::{Command, Period};
+use super::common::{Command, Package, Period, Version};
 
 /// Who the app is.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -42,24 +42,73 @@ pub(crate) struct Metadata {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct SourceSection {
-    /// A git repository's URL. Not built yet.
+    /// A git repository's URL; needs one of `branch`, `tag`, `semver` and `commit`. Not built yet.
     pub(crate) git: Option<String>,
     /// The branch to follow. Not built yet.
-    pub(crate) branch: Option<String>,
+    pub(crate) branch: Option<RefName>,
     /// The tag to take. Not built yet.
-    pub(crate) tag: Option<String>,
-    /// The range of tags to follow. Not built yet.
-    pub(crate) semver: Option<String>,
+    pub(crate) tag: Option<RefName>,
+    /// The range of versions to follow, such as `^1.4`: the newest tag in it. Not built yet.
+    pub(crate) semver: Option<VersionRange>,
     /// The commit to take. Not built yet.
-    pub(crate) commit: Option<String>,
+    pub(crate) commit: Option<CommitId>,
     /// The directory within the source. Not built yet.
     pub(crate) path: Option<String>,
     /// An archive's URL; needs `sha256`. Not built yet.
     pub(crate) url: Option<String>,
     /// The archive's digest. Not built yet.
-    pub(crate) sha256: Option<String>,
+    pub(crate) sha256: Option<Sha256>,
     /// A container image, pinned by digest: `name@sha256:…`.
     pub(crate) image: Option<String>,
+}
+
+text!(
+    /// The name of a branch or tag.
+    RefName,
+    "^(?![-/.])(?!.*(?:\\.\\.|//|@\\{|/\\.|\\.lock$|[/.]$))[^\\x00-\\x20\\x7f~^:?*\\[\\\\]{1,200}$",
+    "the name of a branch or tag, such as `main`",
+    |text| {
+        let hostile = |c: char| c.is_ascii_control() || " ~^:?*[\\".contains(c);
+        let parts = ["..", "//", "@{", "/."];
+        (1..=200).contains(&text.chars().count())
+            && !text.starts_with(['-', '/', '.'])
+            && !text.ends_with(['/', '.'])
+            && std::path::Path::new(text).extension().is_none_or(|extension| extension != "lock")
+            && !parts.iter().any(|part| text.contains(part))
+            && !text.contains(hostile)
+    }
+);
+
+text!(
+    /// A range of versions.
+    VersionRange,
+    "^[0-9vxX*^~<>=][0-9A-Za-z.*^~<>=|,+ -]{0,99}$",
+    "a range of versions, such as `^1.4` or `>=2, <3`",
+    |text| {
+        let begins = |c: char| c.is_ascii_digit() || "vxX*^~<>=".contains(c);
+        let rest = |c: char| c.is_ascii_alphanumeric() || ".*^~<>=|,+ -".contains(c);
+        text.len() <= 100 && text.starts_with(begins) && text.chars().all(rest)
+    }
+);
+
+text!(
+    /// A commit by its whole id.
+    CommitId,
+    "^[0-9a-f]{40}(?:[0-9a-f]{24})?$",
+    "the whole id of the commit: 40 hexadecimal digits",
+    |text| matches!(text.len(), 40 | 64) && lower_hex(text)
+);
+
+text!(
+    /// A digest.
+    Sha256,
+    "^[0-9a-f]{64}$",
+    "the 64 hexadecimal digits that `sha256sum` prints",
+    |text| text.len() == 64 && lower_hex(text)
+);
+
+fn lower_hex(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// How the code becomes something that runs.
@@ -87,29 +136,29 @@ pub(crate) struct Build {
     /// Further pip packages.
     pub(crate) pip_install: Option<Vec<String>>,
     /// Host packages that the build needs.
-    pub(crate) packages: Option<Vec<String>>,
+    pub(crate) packages: Option<Vec<Package>>,
     /// Files that a client does not upload; without effect here.
     pub(crate) ignore: Option<Vec<String>>,
     /// The version of Node.
-    pub(crate) node_version: Option<String>,
+    pub(crate) node_version: Option<Version>,
     /// The version of Python.
-    pub(crate) python_version: Option<String>,
+    pub(crate) python_version: Option<Version>,
     /// The version of Ruby.
-    pub(crate) ruby_version: Option<String>,
+    pub(crate) ruby_version: Option<Version>,
     /// The version of Go.
-    pub(crate) go_version: Option<String>,
+    pub(crate) go_version: Option<Version>,
     /// The version of Rust.
-    pub(crate) rust_version: Option<String>,
+    pub(crate) rust_version: Option<Version>,
     /// The version of PHP.
-    pub(crate) php_version: Option<String>,
+    pub(crate) php_version: Option<Version>,
     /// The version of Java.
-    pub(crate) java_version: Option<String>,
+    pub(crate) java_version: Option<Version>,
     /// The version of Clojure.
-    pub(crate) clojure_version: Option<String>,
+    pub(crate) clojure_version: Option<Version>,
     /// The version of Elixir.
-    pub(crate) elixir_version: Option<String>,
+    pub(crate) elixir_version: Option<Version>,
     /// The version of .NET.
-    pub(crate) dotnet_version: Option<String>,
+    pub(crate) dotnet_version: Option<Version>,
     /// Whether a missing lock file is accepted.
     pub(crate) allow_unlocked: Option<bool>,
     /// The longest that the whole build may take.
@@ -139,7 +188,7 @@ impl Build {
         ];
         let given = all
             .into_iter()
-            .filter_map(|(tool, version)| Some((tool.to_owned(), version.clone()?)));
+            .filter_map(|(tool, version)| Some((tool.to_owned(), version.clone()?.0)));
         given.collect()
     }
 }

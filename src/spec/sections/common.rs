@@ -66,6 +66,7 @@ schema!(Period, {
     "minimum": 1,
     "maximum": 31_536_000,
     "pattern": "^[1-9][0-9]{0,7}[smhd]$",
+    "x-suggest": "period",
     "x-rule": "whole seconds, or a number with `s`, `m`, `h` or `d`, such as `90s` or `5m`"
 });
 
@@ -74,6 +75,13 @@ schema!(Period, {
 enum PeriodForm {
     Seconds(u64),
     Text(String),
+}
+
+impl Period {
+    /// The span of time that a text says.
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
+        text_seconds(text).map(|seconds| Self(Duration::from_secs(seconds)))
+    }
 }
 
 impl TryFrom<PeriodForm> for Period {
@@ -135,6 +143,7 @@ pub(crate) struct ByteText(pub(crate) u64);
 schema!(ByteText, {
     "type": "string",
     "pattern": "^[0-9]{1,12}[KMGkmg]?$",
+    "x-suggest": "bytes",
     "x-rule": "a number of bytes with `K`, `M` or `G`, such as `512M`"
 });
 
@@ -170,6 +179,7 @@ schema!(ByteSize, {
     "type": ["integer", "string"],
     "minimum": 0,
     "pattern": "^[0-9]{1,12}[KMGkmg]?$",
+    "x-suggest": "bytes",
     "x-rule": "a number of bytes, or one with `K`, `M` or `G`, such as `64M`"
 });
 
@@ -226,34 +236,103 @@ impl TryFrom<StatusForm> for StatusRange {
 /// Something for each of several workers.
 pub(crate) type WorkerMap<T> = BTreeMap<WorkerName, T>;
 
-/// A text that says something.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct Filled(pub(crate) String);
+/// A whole number of instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u16")]
+pub(crate) struct Instances(pub(crate) u16);
 
-schema!(Filled, { "type": "string", "pattern": "\\S", "x-rule": "a text that is not blank" });
+schema!(Instances, { "type": "integer", "minimum": 0, "maximum": 1000 });
 
-impl TryFrom<String> for Filled {
+impl TryFrom<u16> for Instances {
     type Error = &'static str;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        if text.trim().is_empty() {
-            Err("blank")
+    fn try_from(count: u16) -> Result<Self, Self::Error> {
+        if count <= 1000 {
+            Ok(Self(count))
         } else {
-            Ok(Self(text))
+            Err("more than 1000")
         }
     }
 }
 
-/// Reads a count from 1 to 100.
-pub(crate) fn up_to_100<'de, D: Deserializer<'de>>(
+/// A string whose grammar a pattern says.
+macro_rules! text {
+    ($(#[$doc:meta])* $type:ident, $pattern:literal, $rule:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+        #[serde(try_from = "String")]
+        pub(crate) struct $type(pub(crate) String);
+
+        schema!($type, { "type": "string", "pattern": $pattern, "x-rule": $rule });
+
+        impl TryFrom<String> for $type {
+            type Error = &'static str;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(&text) { Ok(Self(text)) } else { Err($rule) }
+            }
+        }
+    };
+}
+
+text!(
+    /// A text that says something.
+    Filled,
+    "\\S",
+    "a text that is not blank",
+    |text| !text.trim().is_empty()
+);
+
+text!(
+    /// The name of a package of the host's distribution.
+    Package,
+    "^[A-Za-z0-9][A-Za-z0-9+._:~-]{0,127}$",
+    "a package's name, such as `libpq-dev`",
+    |text| text.len() <= 128
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+._:~-".contains(c))
+);
+
+text!(
+    /// A tool's version, or a range of them.
+    Version,
+    "^[A-Za-z0-9<>=~^*][A-Za-z0-9.*+_<>=~^|, -]{0,63}$",
+    "a version, such as `22.13.1`",
+    |text| text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric() || "<>=~^*".contains(c))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || ".*+_<>=~^|, -".contains(c))
+);
+
+text!(
+    /// A path on the host.
+    AbsolutePath,
+    "^/[^\\x00]*$",
+    "a path that starts with `/`",
+    |text| text.starts_with('/') && !text.contains('\0')
+);
+
+/// Reads a count from 1 to a most.
+pub(crate) fn up_to<'de, const MOST: u16, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<u16>, D::Error> {
     let count = u16::deserialize(deserializer)?;
-    if (1..=100).contains(&count) {
+    if (1..=MOST).contains(&count) {
         Ok(Some(count))
     } else {
-        Err(D::Error::custom("not from 1 to 100"))
+        Err(D::Error::custom(format!("not from 1 to {MOST}")))
+    }
+}
+
+/// Reads a number above 0.
+pub(crate) fn positive<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<f64>, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    if number > 0.0 {
+        Ok(Some(number))
+    } else {
+        Err(D::Error::custom("not above 0"))
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Number, Value};
 
 use super::Policy;
+use super::names::SecretName;
 
 /// The variables that the app's processes see.
 #[derive(Debug, Default)]
@@ -19,7 +20,7 @@ pub(crate) struct Env {
     /// Texts with `${NAME}` references.
     pub(crate) computed: BTreeMap<EnvKey, String>,
     /// Keys that start with `_`, which are no variables.
-    pub(crate) hidden: Vec<String>,
+    pub(crate) hidden: BTreeMap<String, Value>,
 }
 
 /// One variable as written.
@@ -33,8 +34,10 @@ pub(crate) enum EnvEntry {
     Generated(GeneratedForm),
     /// `{ from = …, key = … }`, `{ key = … }` or `{ external_ip = true }`.
     Reference(Reference),
-    /// `{ secret = … }` or `{ age = … }`.
-    Secret,
+    /// `{ secret = … }`.
+    Secret(SecretName),
+    /// `{ age = … }`.
+    Age,
 }
 
 /// A secret that is made once on the host and kept.
@@ -90,20 +93,32 @@ pub(crate) struct Reference {
 /// An encrypted secret of the config repo. Not built yet.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct SecretForm {
-    /// Its file in `secrets/`, without `.age`.
-    #[serde(rename = "secret")]
-    _secret: String,
+pub(crate) struct SecretForm {
+    /// Its file in `secrets/<host>/`, else in `secrets/`, without `.age`.
+    pub(crate) secret: SecretName,
 }
 
 /// An encrypted secret in the spec itself. Not built yet.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct AgeForm {
-    /// The armored text.
+pub(crate) struct AgeForm {
+    /// The armored text, from `-----BEGIN AGE ENCRYPTED FILE-----` to its end line.
     #[serde(rename = "age")]
-    _age: String,
+    _age: Armored,
 }
+
+text!(
+    /// A text that is encrypted with age, in its armored form.
+    Armored,
+    "^\\s*-----BEGIN AGE ENCRYPTED FILE-----\\n[A-Za-z0-9+/=\\s]+\\n-----END AGE ENCRYPTED FILE-----\\s*$",
+    "the whole output of `age --armor`, between `\"\"\"`",
+    |text| {
+        let body = text.trim().strip_prefix("-----BEGIN AGE ENCRYPTED FILE-----\n");
+        let body = body.and_then(|text| text.strip_suffix("\n-----END AGE ENCRYPTED FILE-----"));
+        let base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c) || c.is_whitespace();
+        body.is_some_and(|body| !body.is_empty() && body.chars().all(base64))
+    }
+);
 
 impl<'de> Deserialize<'de> for Env {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -112,10 +127,10 @@ impl<'de> Deserialize<'de> for Env {
             if name == "computed" {
                 env.computed = typed(value)?;
             } else if name == "_policy" {
-                typed::<Policy, D::Error>(value)?;
-                env.hidden.push(name);
+                typed::<Policy, D::Error>(value.clone())?;
+                env.hidden.insert(name, value);
             } else if name.starts_with('_') {
-                env.hidden.push(name);
+                env.hidden.insert(name, value);
             } else {
                 let key = EnvKey::parse(&name).map_err(D::Error::custom)?;
                 env.entries.insert(key, entry(value)?);
@@ -140,9 +155,9 @@ fn entry<E: Error>(value: Value) -> Result<EnvEntry, E> {
     } else if has("from") || has("from_") || has("key") || has("external_ip") {
         typed(value).map(EnvEntry::Reference)
     } else if has("secret") {
-        typed::<SecretForm, E>(value).map(|_| EnvEntry::Secret)
+        typed::<SecretForm, E>(value).map(|form| EnvEntry::Secret(form.secret))
     } else if has("age") {
-        typed::<AgeForm, E>(value).map(|_| EnvEntry::Secret)
+        typed::<AgeForm, E>(value).map(|_| EnvEntry::Age)
     } else {
         Err(E::custom("not a form of a variable"))
     }
@@ -180,7 +195,7 @@ impl JsonSchema for Env {
                 "^(?!_|computed$)[A-Za-z][A-Za-z0-9_]{0,127}$": entry_schema(generator)
             },
             "additionalProperties": false,
-            "x-key-rule": EnvKey::parse("").map_or_else(|error| error.rule, |_| "")
+            "x-key-kind": "environment variable name"
         })
     }
 }

@@ -7,9 +7,14 @@
 mod common;
 mod build;
 mod deploy;
+mod elsewhere;
 mod env;
-mod later;
+mod jobs;
+mod machine;
+mod names;
+mod people;
 mod run;
+mod waf;
 
 use std::collections::BTreeMap;
 
@@ -18,14 +23,25 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub(crate) use build::{Build, BuildEnv, Docker, Metadata, SourceSection};
-pub(crate) use common::{ByteSize, Command, Period};
-pub(crate) use deploy::{Deploy, Drift, InterruptPolicy, Proxy, RolloutStrategy};
+pub(crate) use common::{
+    AbsolutePath, ByteSize, Command, Filled, Instances, Package, Period, WorkerMap, positive, up_to,
+};
+pub(crate) use deploy::{Approval, Deploy, Drift, InterruptPolicy, Proxy, RolloutStrategy};
+pub(crate) use elsewhere::{Context, TestSection};
 pub(crate) use env::{Env, EnvEntry, GeneratedForm, Reference};
-pub(crate) use later::{Admin, Backup, Job, Port, Probe, TestSection, Volume, Waf};
+pub(crate) use jobs::{Job, MOST_JOBS};
+pub use machine::Transport;
+pub(crate) use machine::{Backup, LegacyPort, Port, Volume, VolumeKind};
+pub use names::SecretName;
+pub(crate) use names::{
+    ContextName, ErrorStatus, HeaderName, JobName, RedirectFrom, UrlPath, VolumeName,
+};
+pub(crate) use people::{Admin, Login, Probe};
 pub(crate) use run::{AddonEntry, Domains, Health, LimitsSection, OnRemove, Run};
+pub(crate) use waf::Waf;
 
-pub(crate) use common::WorkerMap;
-use later::{Context, LegacyPort};
+/// Entries that keep their numbers when a bad one among them is left out.
+pub(crate) type List<T> = Vec<Option<T>>;
 
 /// An app of a config repo. Every section is optional; an empty file is a valid spec.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -48,14 +64,14 @@ pub(crate) struct HopFile {
     pub(crate) healthcheck: Option<Health>,
     /// Directories that the proxy serves itself: URL path to directory.
     #[serde(rename = "static")]
-    pub(crate) static_paths: Option<BTreeMap<String, String>>,
+    pub(crate) static_paths: Option<BTreeMap<UrlPath, String>>,
     /// Data services of the app.
-    pub(crate) addons: Option<Vec<AddonEntry>>,
+    pub(crate) addons: Option<List<AddonEntry>>,
     /// The former name of `[[addons]]`.
     #[schemars(extend("deprecated" = true))]
-    pub(crate) provider: Option<Vec<AddonEntry>>,
+    pub(crate) provider: Option<List<AddonEntry>>,
     /// How many instances of each worker run.
-    pub(crate) scale: Option<WorkerMap<u16>>,
+    pub(crate) scale: Option<WorkerMap<Instances>>,
     /// How a release replaces another.
     pub(crate) deploy: Option<Deploy>,
     /// How the proxy treats the app's requests.
@@ -67,11 +83,13 @@ pub(crate) struct HopFile {
     /// Settings for plugins, by plugin.
     pub(crate) plugin: Option<BTreeMap<String, PluginTable>>,
     /// Commands at fixed times.
-    pub(crate) jobs: Option<Vec<Job>>,
+    #[schemars(length(max = MOST_JOBS))]
+    #[serde(deserialize_with = "jobs::bounded")]
+    pub(crate) jobs: Option<List<Job>>,
     /// Ports of the host that the app claims for itself.
-    pub(crate) ports: Option<Vec<Port>>,
+    pub(crate) ports: Option<List<Port>>,
     /// Directories that outlive releases.
-    pub(crate) volumes: Option<Vec<Volume>>,
+    pub(crate) volumes: Option<List<Volume>>,
     /// Files that a backup takes along.
     pub(crate) backup: Option<Backup>,
     /// The app's first administrator.
@@ -87,7 +105,7 @@ pub(crate) struct HopFile {
     /// What a test harness checks; without effect here.
     pub(crate) test: Option<TestSection>,
     /// Settings of a client's contexts; without effect here.
-    pub(crate) contexts: Option<BTreeMap<String, Context>>,
+    pub(crate) contexts: Option<BTreeMap<ContextName, Context>>,
 }
 
 /// Settings of one plugin; the plugin's own section says what else there is.

@@ -9,7 +9,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Policy;
-use super::common::{ByteText, Command, Period, Seconds, StatusRange, WorkerMap, up_to_100};
+use super::common::{
+    ByteText, Command, Package, Period, Seconds, StatusRange, WorkerMap, positive, up_to,
+};
+use super::machine::AddonBackup;
+use super::names::UrlPath;
 
 /// What runs.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -28,10 +32,10 @@ pub(crate) struct Run {
     /// The longest from the start to health, in seconds. Default 60.
     pub(crate) start_timeout: Option<Seconds>,
     /// Host packages that the app needs while it runs.
-    pub(crate) packages: Option<Vec<String>>,
+    pub(crate) packages: Option<Vec<Package>>,
     /// The older place of `[static]`.
     #[serde(rename = "static")]
-    pub(crate) static_paths: Option<BTreeMap<String, String>>,
+    pub(crate) static_paths: Option<BTreeMap<UrlPath, String>>,
     /// The older place of `[healthcheck] path`.
     pub(crate) healthcheck: Option<String>,
     /// The older place of `[healthcheck] timeout`.
@@ -67,12 +71,15 @@ pub(crate) struct Health {
     pub(crate) status: Option<StatusRange>,
     /// Good answers in a row that make a release healthy. Default 2.
     #[schemars(range(min = 1, max = 100))]
-    #[serde(deserialize_with = "up_to_100")]
+    #[serde(deserialize_with = "up_to::<100, _>")]
     pub(crate) successes: Option<u16>,
-    /// Bad answers in a row that make a running release unhealthy. Not built yet.
-    pub(crate) retries: Option<u16>,
+    /// Bad answers in a row that make a running release unhealthy, from 1 to 100. Not built yet.
+    #[schemars(range(min = 1, max = 100))]
+    #[serde(rename = "retries", deserialize_with = "up_to::<100, _>")]
+    pub(crate) _retries: Option<u16>,
     /// The time between two checks of a running release. Not built yet.
-    pub(crate) interval: Option<Period>,
+    #[serde(rename = "interval")]
+    pub(crate) _interval: Option<Period>,
 }
 
 /// A data service of the app. What other keys it takes depends on its type.
@@ -87,17 +94,29 @@ pub(crate) struct AddonEntry {
     /// What becomes of the data when the addon leaves the spec. `delete` still needs a person's consent, and is not built yet.
     pub(crate) on_remove: Option<OnRemove>,
     /// When backups are made and how long they are kept. Not built yet.
-    pub(crate) backup: Option<Value>,
-    /// The app or host whose addon is shared. Not built yet.
-    pub(crate) share_from: Option<String>,
+    pub(crate) backup: Option<AddonBackup>,
+    /// The app whose addon of this name is shared, or `host/<name>` for one of the host's. Not built yet.
+    pub(crate) share_from: Option<ShareFrom>,
     /// Whether to start empty although a removed addon of this name left data. Not built yet.
-    pub(crate) fresh: Option<Value>,
-    /// When credentials are replaced. Not built yet.
-    pub(crate) rotate: Option<Value>,
+    pub(crate) fresh: Option<bool>,
+    /// How old credentials may become before they are replaced. Not built yet.
+    pub(crate) rotate: Option<Period>,
     /// The type's own settings.
     #[serde(flatten)]
     pub(crate) settings: BTreeMap<String, Value>,
 }
+
+text!(
+    /// The owner of an addon that is shared.
+    ShareFrom,
+    "^(host/)?[a-z][a-z0-9_-]{0,39}$",
+    "an app's name, or `host/` and the name of an addon of the host",
+    |text| {
+        let name = text.strip_prefix("host/").unwrap_or(text);
+        let rest = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
+        name.len() <= 40 && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(rest)
+    }
+);
 
 /// What becomes of an addon's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -115,17 +134,8 @@ pub(crate) struct LimitsSection {
     pub(crate) memory: Option<ByteText>,
     /// Processors, such as `1.5`. Not built yet.
     #[schemars(extend("exclusiveMinimum" = 0))]
-    #[serde(deserialize_with = "positive")]
-    pub(crate) cpu: Option<f64>,
+    #[serde(rename = "cpu", deserialize_with = "positive")]
+    pub(crate) _cpu: Option<f64>,
     /// Processes and threads.
     pub(crate) processes: Option<NonZeroU64>,
-}
-
-fn positive<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-    let number = f64::deserialize(deserializer)?;
-    if number > 0.0 {
-        Ok(Some(number))
-    } else {
-        Err(serde::de::Error::custom("not above 0"))
-    }
 }

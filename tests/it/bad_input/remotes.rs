@@ -4,36 +4,9 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 
 use super::{assert_says, page};
+use crate::remote::git_server::{self, GitServer, TOKEN, USER};
+use crate::remote::{deployed, follow};
 use crate::support::{GitRepo, TestHost, until};
-
-#[path = "../../support/git_server.rs"]
-#[allow(dead_code, reason = "this test uses a part of it")]
-mod git_server;
-
-use git_server::{GitServer, TOKEN, USER};
-
-fn deployed() -> TestHost {
-    let mut host = TestHost::of_files(&[
-        (
-            "apps/good/hop3.toml",
-            "[domains]\nlist = [\"good.localhost\"]\n",
-        ),
-        ("apps/good/index.html", "good"),
-    ]);
-    host.start();
-    host.assert_settled(&["good"]);
-    host.stop();
-    host
-}
-
-/// The settings with this as their `[repo]`.
-fn follow(host: &TestHost, repo: &str) {
-    host.configure(|text| {
-        let (before, rest) = text.split_once("[repo]\n").unwrap();
-        let after = &rest[rest.find("\n[policy]").unwrap()..];
-        format!("{before}[repo]\n{repo}\npoll = \"1s\"\n{after}")
-    });
-}
 
 #[track_caller]
 fn assert_told(host: &mut TestHost, repo: &str, says: &[&str]) {

@@ -1,0 +1,222 @@
+//! From the schema's verdict to words: one diagnostic per bad value, with what would be right. It never judges on its own.
+
+mod unknown;
+mod value;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jsonschema::ValidationError;
+use jsonschema::error::ValidationErrorKind as Kind;
+use serde_json::Value;
+
+use super::diagnostic::{Diagnostic, ENOUGH};
+use super::tree::{Tree, unescape};
+use crate::schema::Document;
+
+/// A file's kind, and where its keys would belong if not there.
+pub(crate) struct Kinds<'a> {
+    /// The schema that decides.
+    pub(crate) own: &'a Document,
+    /// Other files of the project, by the words that name them.
+    pub(crate) others: [(&'static str, &'a Document); 2],
+}
+
+/// What the schema has against a file.
+pub(crate) struct Checked {
+    /// In the file's order.
+    pub(crate) found: Vec<Diagnostic>,
+    /// The parts that cannot be read for that, by pointer.
+    pub(crate) faulty: BTreeSet<String>,
+    /// How many mistakes more there are. If any, `faulty` is not complete.
+    pub(crate) omitted: usize,
+}
+
+/// Everything that the schema has against a file.
+pub(crate) fn check(tree: &Tree, kinds: &Kinds<'_>) -> Checked {
+    let instance = strict(&tree.value);
+    let mut found: BTreeMap<(usize, String, String), Diagnostic> = BTreeMap::new();
+    let (mut faulty, mut omitted) = (BTreeSet::new(), 0);
+    for error in kinds.own.validator().iter_errors(&instance) {
+        let explain = Explain { tree, kinds };
+        let (told, more) = explain.all(&error, ENOUGH.saturating_sub(found.len()));
+        omitted += more;
+        faulty.insert(explain.part(&error));
+        for diagnostic in told {
+            if matches!(error.kind(), Kind::AdditionalProperties { .. }) {
+                faulty.insert(diagnostic.key.clone());
+            }
+            let start = diagnostic.span.map_or(0, |span| span.0);
+            let place = (start, diagnostic.key.clone(), needed(&error));
+            found.entry(place).or_insert(diagnostic);
+        }
+    }
+    Checked {
+        found: found.into_values().collect(),
+        faulty,
+        omitted,
+    }
+}
+
+/// The key that an error misses: an entry can lack several.
+fn needed(error: &ValidationError<'_>) -> String {
+    match error.kind() {
+        Kind::Required { property } => property.as_str().unwrap_or_default().to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// A JSON schema takes `30.0` for an integer; TOML does not. Moved by the last bit, a float stays in every range and is no integer.
+pub(crate) fn strict(value: &Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let float = number
+                .as_f64()
+                .filter(|float| float.fract() == 0.0)
+                .map(f64::next_down);
+            float.map_or_else(|| value.clone(), Value::from)
+        }
+        Value::Array(items) => items.iter().map(strict).collect(),
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (key.clone(), strict(value)))
+            .collect(),
+        _ => value.clone(),
+    }
+}
+
+/// What the names are called for which a schema has this pattern.
+pub(crate) fn kind_of_name(pattern: &str) -> Option<&'static str> {
+    words::NameRule::of_pattern(pattern).map(|rule| rule.what())
+}
+
+/// A pointer as people write it: `addons[0].type`.
+pub(crate) fn dotted(pointer: &str) -> String {
+    let mut out = String::new();
+    for step in pointer.split('/').skip(1) {
+        if is_index(step) && !out.is_empty() {
+            out.extend(["[", step, "]"]);
+            continue;
+        }
+        if !out.is_empty() {
+            out.push('.');
+        }
+        out.push_str(&unescape(step));
+    }
+    out
+}
+
+fn is_index(step: &str) -> bool {
+    step.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// What turns one error of the schema into diagnostics.
+struct Explain<'a> {
+    tree: &'a Tree,
+    kinds: &'a Kinds<'a>,
+}
+
+impl Explain<'_> {
+    /// What an error comes to, up to a number, and how much more.
+    fn all(&self, error: &ValidationError<'_>, most: usize) -> (Vec<Diagnostic>, usize) {
+        let at = error.instance_path().as_str();
+        let one = |found: Option<Diagnostic>| (found.into_iter().collect(), 0);
+        match error.kind() {
+            Kind::AdditionalProperties { unexpected } => self.strangers(error, unexpected, most),
+            _ if most == 0 => (Vec::new(), 1),
+            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+                let errors = context.iter().flatten();
+                let deepest = errors.max_by_key(|inner| inner.instance_path().as_str().len());
+                deepest.map_or_else(
+                    || one(Some(self.bad(error, at))),
+                    |inner| self.all(inner, most),
+                )
+            }
+            Kind::Required { property } => one(self.lacking(error, at, property)),
+            _ => one(Some(self.bad(error, at))),
+        }
+    }
+
+    /// How much a mistake takes away: a key of its section, an entry of a section that is a list of tables, or the whole section, where that
+    /// needs the key or is something else. An unknown key takes only itself away.
+    fn part(&self, error: &ValidationError<'_>) -> String {
+        let pointer = error.instance_path().as_str();
+        let mut steps = pointer.split('/').skip(1);
+        let (section, key) = (steps.next().unwrap_or_default(), steps.next());
+        let whole = format!("/{section}");
+        let value = self.tree.value.pointer(&whole);
+        let (Some(key), Some(value)) = (key, value) else {
+            // Unknown keys of a section, each a part of its own, leave the rest of it.
+            return match error.kind() {
+                Kind::AdditionalProperties { .. } => String::new(),
+                _ => whole,
+            };
+        };
+        let schema = self
+            .kinds
+            .own
+            .schema
+            .pointer(&format!("/properties/{section}/required"));
+        let needed = schema
+            .and_then(Value::as_array)
+            .is_some_and(|keys| keys.iter().any(|one| one == key));
+        let entries = value.is_object()
+            || value
+                .as_array()
+                .is_some_and(|items| items.iter().all(Value::is_object));
+        match error.kind() {
+            Kind::AdditionalProperties { .. } => String::new(),
+            _ if entries && !needed => format!("{whole}/{key}"),
+            _ => whole,
+        }
+    }
+
+    /// The schema object in which the failed keyword stands.
+    fn parent(&self, error: &ValidationError<'_>) -> &Value {
+        let path = error.schema_path().as_str();
+        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let schema = &self.kinds.own.schema;
+        schema.pointer(parent).unwrap_or(&Value::Null)
+    }
+
+    /// A table as it is written in the file: `[run]`, `[[jobs]]`, `env.TOKEN` for one in braces; "the file" for the whole.
+    fn table(&self, at: &str) -> String {
+        if at.is_empty() {
+            return "the file".to_owned();
+        }
+        let start = self.tree.place(at).value.start;
+        if self.tree.source.text[start..].starts_with('{') {
+            return format!("`{}`", dotted(at));
+        }
+        let steps: Vec<&str> = at.split('/').skip(1).collect();
+        let names: Vec<String> = steps
+            .iter()
+            .filter(|step| !is_index(step))
+            .map(|step| unescape(step))
+            .collect();
+        let several = steps.last().is_some_and(|step| is_index(step));
+        let name = names.join(".");
+        if several {
+            format!("`[[{name}]]`")
+        } else {
+            format!("`[{name}]`")
+        }
+    }
+}
+
+/// What a good value is, in words that the schema carries.
+fn rule(schema: &Value) -> Option<&str> {
+    schema.get("x-rule").and_then(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_reads_as_a_path() {
+        assert_eq!(dotted("/addons/0/type"), "addons[0].type");
+        assert_eq!(dotted("/static/~1assets"), "static./assets");
+        assert_eq!(dotted(""), "");
+    }
+}

@@ -1,0 +1,90 @@
+//! What `validate --json` says: a document for programs, with its schema in `schema/validate.json`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Findings;
+use crate::spec::{Diagnostic, Severity};
+
+/// Everything that was found in all files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(title = "hop3-agent validate --json")]
+pub struct Report {
+    /// The version of this format: 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub format: u32,
+    /// How many files were looked at.
+    pub files: usize,
+    /// How many errors there are.
+    pub errors: usize,
+    /// How many notes there are.
+    pub notes: usize,
+    /// Errors first, then notes, each in the order of files and lines.
+    pub diagnostics: Vec<Remark>,
+}
+
+/// One remark on one place of one file. Lines and columns count from 1; columns count characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Remark {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file.
+    pub file: String,
+    /// The line where it begins.
+    pub line: u32,
+    /// The column where it begins.
+    pub column: u32,
+    /// The line where it ends; absent when the place is a file as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_line: Option<u32>,
+    /// The column behind its last character.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_column: Option<u32>,
+    /// The key as JSON pointer: `/run/start`; of a file of lines its line, `/3`; empty for a file as a whole.
+    pub key: String,
+    /// What is wrong: lower case, without a final period.
+    pub message: String,
+    /// What would be right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// What stands beside the mark in an excerpt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+impl Report {
+    /// The document of settled findings.
+    pub fn new(findings: &Findings) -> Self {
+        let (errors, notes) = findings.counts();
+        let remarks = findings.diagnostics.iter();
+        Self {
+            format: 1,
+            files: findings.files,
+            errors,
+            notes,
+            diagnostics: remarks
+                .map(|found| Remark::new(found, findings.sources.get(&found.position.file)))
+                .collect(),
+        }
+    }
+}
+
+impl Remark {
+    fn new(found: &Diagnostic, text: Option<&String>) -> Self {
+        let end = text.and_then(|text| found.end(text));
+        Self {
+            severity: found.severity,
+            file: found.position.file.clone(),
+            line: found.position.line,
+            column: found.position.column,
+            end_line: end.map(|(line, _)| line),
+            end_column: end.map(|(_, column)| column),
+            key: found.key.clone(),
+            message: found.message.clone(),
+            hint: found.hint.clone(),
+            label: found.label.clone(),
+        }
+    }
+}
