@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 
 use crate::proof::deployed::{BYSTANDER, Deployed, first_commit, migrated, one_life, template};
 use crate::proof::effects::{Sweep, Verdict};
-use crate::proof::{Ground, Life, Moment, all_moments, journal_of};
+use crate::proof::{Ground, Life, Moment, all_moments, journal_of, row};
 
 /// How many installations are under test at once.
 const AT_ONCE: usize = 3;
@@ -123,6 +123,11 @@ fn f35_an_agent_that_finds_everything_as_it_should_be_makes_no_change() {
         .filter(|effect| !effect.starts_with("make the directory "))
         .collect();
     assert!(changes.is_empty(), "{changes:#?}");
+    row(
+        "F35 (effects with nothing to do)",
+        &[(1, "points"), (1, "converged")],
+        None,
+    );
 }
 
 /// A life that ends at this moment; what is wrong with its end. `None` when the moment did not come.
