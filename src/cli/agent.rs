@@ -87,8 +87,7 @@ async fn serve(settings: &Settings) -> Result<(), CliError> {
     let Some(_lock) = until_writable(settings, host.as_ref()).await? else {
         return Ok(());
     };
-    // Releases lie five levels down; what builds leave in them is not ours.
-    crate::host::sweep(&settings.config.data_dir, 4);
+    sweep(settings);
     let secret = settings.hook_secret()?;
     let (control, sender) = control(settings, Arc::clone(&host)).await?;
     let path = socket::path(&settings.config.run_dir);
@@ -184,9 +183,15 @@ async fn stop_on_signal(host: Arc<SystemHost>, control: mpsc::Sender<Message>) {
     }
 }
 
+/// Effect: removes what a crash has left half written. Releases lie five levels down; what builds leave in them is not ours.
+fn sweep(settings: &Settings) {
+    crate::host::sweep(&settings.config.data_dir, 4);
+}
+
 async fn once(settings: &Settings) -> Result<Exit, CliError> {
     let host = settings.registry.host(settings.system_host());
     let _lock = settings.lock(host.as_ref()).await?;
+    sweep(settings);
     let (control, _sender) = control(settings, Arc::clone(&host)).await?;
     let settled = tokio::time::timeout(Duration::from_hours(6), control.settle()).await;
     let control = settled.map_err(|_| CliError::new("it did not come to rest within six hours"))?;

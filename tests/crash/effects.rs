@@ -109,6 +109,27 @@ fn f01_an_agent_killed_at_any_effect_of_a_removal_completes_it_and_the_data_stay
 }
 
 #[test]
+fn f01_apply_alone_completes_what_an_agent_was_killed_at() {
+    let template = template();
+    let ground = template.ground();
+    let moments = all_moments(&journal_of(&template.ground()));
+    let middle = &moments[moments.len() / 2];
+    assert_eq!(killed(&ground, middle), Some(Vec::new()), "at `{middle}`");
+    let half = ground.data().join("agent/.hop3-tmp-half");
+    std::fs::write(&half, "x").unwrap();
+    let applied = std::process::Command::new(env!("CARGO_BIN_EXE_hop3-agent"))
+        .arg("--config")
+        .arg(ground.path("agent.toml"))
+        .arg("apply")
+        .output()
+        .unwrap();
+    assert!(applied.status.success(), "{applied:?}");
+    assert!(!half.exists());
+    assert_eq!(one_life(&ground, &first_commit()), Vec::<String>::new());
+    assert_eq!(migrated(&ground, 1, 0), None);
+}
+
+#[test]
 fn f35_an_agent_that_finds_everything_as_it_should_be_makes_no_change() {
     let deployed = Deployed::new(&template());
     let asked = [
