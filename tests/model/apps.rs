@@ -21,6 +21,8 @@ pub(crate) struct App {
     pub(crate) is_there: bool,
     /// The edition that the newest commit asks for; `None` when that commit is bad.
     pub(crate) asked: Option<u64>,
+    /// Whether it was seen to run since it came (back): one that was bad before it ever ran has nothing to go on with.
+    pub(crate) has_run: bool,
     /// Editions that may serve now: the last known one, and good ones that were asked for since.
     pub(crate) may_serve: BTreeSet<u64>,
 }
@@ -35,6 +37,7 @@ pub(crate) fn all() -> Vec<App> {
         kind,
         is_there: true,
         asked: Some(0),
+        has_run: false,
         may_serve: BTreeSet::from([0]),
     };
     let apps = [

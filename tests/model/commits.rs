@@ -141,6 +141,7 @@ impl World {
         let edition = self.edition;
         let app = &mut self.apps[index];
         app.is_there = true;
+        app.has_run = false;
         app.asked = Some(edition);
         app.may_serve.insert(edition);
         let (name, files) = (app.name, app.good(edition));

@@ -55,7 +55,8 @@ impl World {
 
     /// Apps that no commit has touched, and that do not answer.
     fn silent(&self) -> Vec<String> {
-        let untouched = |app: &&App| app.is_there && !self.committed.contains(app.name);
+        let untouched =
+            |app: &&App| app.is_there && app.has_run && !self.committed.contains(app.name);
         let asked = self.apps.iter().filter(untouched).filter_map(|app| {
             let why = self.ground.visitor(app.name).ask(app.asks()).err()?;
             Some(format!(
@@ -132,6 +133,10 @@ impl World {
     fn expected(&self) -> Expectation {
         let mut expected = Expectation::default();
         for app in self.apps.iter().filter(|app| app.is_there) {
+            if !self.runs(app) {
+                expected.never_ran.insert(app.name.to_owned());
+                continue;
+            }
             let edition = app
                 .asked
                 .unwrap_or_else(|| self.serving(app.name, &app.may_serve));
@@ -145,6 +150,12 @@ impl World {
             }
         }
         expected
+    }
+
+    /// Whether an app must run: its newest commit is good, or it ran before.
+    fn runs(&self, app: &App) -> bool {
+        let link = self.ground.app(app.name).join("current");
+        app.asked.is_some() || app.has_run || link.is_symlink()
     }
 
     /// The edition that answers, if it is one of these; else the newest of them.
@@ -225,11 +236,12 @@ impl World {
         self.troubles.remove(&Trouble::Naive);
         self.processes.clear();
         for index in 0..self.apps.len() {
-            let (name, path, is_there) = {
+            let (name, path, runs) = {
                 let app = &self.apps[index];
-                (app.name, app.asks(), app.is_there)
+                (app.name, app.asks(), app.is_there && self.runs(app))
             };
-            if is_there {
+            self.apps[index].has_run = runs;
+            if runs {
                 let serving = self.serving(name, &self.apps[index].may_serve);
                 self.apps[index].may_serve = BTreeSet::from([serving]);
                 self.patrol.watch(name, self.ground.visitor(name), path);
@@ -242,7 +254,7 @@ impl World {
         if self
             .apps
             .iter()
-            .any(|app| app.name == "guestbook" && app.is_there)
+            .any(|app| app.name == "guestbook" && app.has_run && app.is_there)
         {
             let line = format!("at rest {}", self.rests);
             self.ground.visitor("guestbook").sign(&line).unwrap();

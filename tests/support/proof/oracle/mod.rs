@@ -8,7 +8,7 @@ mod outputs;
 mod processes;
 mod quiet;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -36,6 +36,8 @@ pub(crate) struct Wanted {
 pub(crate) struct Expectation {
     /// Every app that must serve.
     pub(crate) apps: BTreeMap<String, Wanted>,
+    /// Apps that the config repo speaks of and that cannot run: there is no good release of them.
+    pub(crate) never_ran: BTreeSet<String>,
 }
 
 /// What an agent says, and what was said to people so far.
@@ -121,8 +123,8 @@ fn converged(report: &Report, expected: &Expectation) -> Vec<String> {
         let wanted = expected.apps.get(name);
         let good = match wanted {
             Some(wanted) if wanted.as_asked => app["state"] == "running",
-            Some(_) => app["state"] == "held" || app["state"] == "failing",
-            None => false,
+            Some(_) => is_stuck(app),
+            None => expected.never_ran.contains(name) && is_stuck(app),
         };
         if !good {
             found.push(format!("I1 {name} should be {wanted:?}, and is {app}"));
@@ -136,6 +138,10 @@ fn converged(report: &Report, expected: &Expectation) -> Vec<String> {
         found.push(format!("I1 the agent does not know {name}"));
     }
     found
+}
+
+fn is_stuck(app: &Value) -> bool {
+    app["state"] == "held" || app["state"] == "failing"
 }
 
 /// I6: the agent tells where every app answers.
