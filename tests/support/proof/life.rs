@@ -226,7 +226,7 @@ impl Life {
 /// The end of the agent's log.
 pub(crate) fn last_words(ground: &Ground) -> String {
     let log = std::fs::read_to_string(ground.path("agent.log")).unwrap_or_default();
-    let lines: Vec<&str> = log.lines().rev().take(4).collect();
+    let lines: Vec<&str> = log.lines().rev().take(25).collect();
     lines.into_iter().rev().collect::<Vec<_>>().join("\n")
 }
 
