@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hop3_plugin_api::{Abort, FileWrite, Host, HostDirs, Secret};
+use hop3_plugin_api::{Abort, Digest, FileWrite, Host, HostDirs, Secret};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -165,7 +165,26 @@ impl Settings {
             Abort::new(format!("could not read the installation's id: {error}"))
         })?;
         let path = data.join("agent").join("state.db");
-        Store::open(&path, host, &Origin::of(data, &install)).map_err(|error| refused(&error))
+        let origin = Origin::of(data, &install, &self.essence());
+        Store::open(&path, host, &origin).map_err(|error| refused(&error))
+    }
+
+    /// What of the settings decides how an app fares on this host.
+    fn essence(&self) -> Digest {
+        let config = &self.config;
+        let tools: Vec<_> = config
+            .tool_path
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        let policy = format!("{:?}", config.policy);
+        Digest::of(&json!([
+            self.plugin_settings(),
+            tools,
+            policy,
+            config.limits.memory,
+            config.limits.processes
+        ]))
     }
 
     /// The webhook's secret, when there is a webhook.

@@ -9,7 +9,7 @@ use hop3_plugin_api::{AppName, Digest};
 
 use crate::desired::Desired;
 use crate::observe::{ObservedApp, Room};
-use crate::plan::{Change, Class, Held, HoldKind, Parts, Plan};
+use crate::plan::{Action, Change, Class, Held, HoldKind, Parts, Plan};
 
 /// What the gate takes into account beside the plan.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +63,13 @@ pub fn gate(plan: Plan, facts: &Facts) -> Plan {
 
 /// A disk that takes nothing more makes half of everything: it is not begun.
 fn no_room(change: &Change, room: &Room) -> Option<Held> {
+    let makes_room = change
+        .steps
+        .iter()
+        .all(|step| step.action == Action::MakeRoom);
+    if makes_room && *room != Room::ReadOnly {
+        return None;
+    }
     let hints = room.hint().map(str::to_owned).into_iter().collect();
     Some(Held {
         hints,

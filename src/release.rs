@@ -330,3 +330,44 @@ pub fn routed_endpoints(instances: &[hop3_plugin_api::InstanceStatus]) -> Vec<En
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_a_later_version_knows_and_nobody_uses_is_no_change() {
+        let known = json!({ "path": "/", "hosts": ["a.test"], "limits": { "memory": 5 } });
+        for unused in [
+            json!(null),
+            json!(false),
+            json!([]),
+            json!({}),
+            json!({ "deep": null }),
+        ] {
+            let mut later = known.clone();
+            later["added"] = unused.clone();
+            later["limits"]["added"] = unused;
+            assert_eq!(essence(later), essence(known.clone()));
+        }
+        for used in [json!(true), json!(0), json!(""), json!([null])] {
+            let mut later = known.clone();
+            later["added"] = used;
+            assert_ne!(essence(later), essence(known.clone()));
+        }
+    }
+
+    #[test]
+    fn what_people_wrote_freely_counts_as_it_stands() {
+        let off = AddonInstance {
+            kind: PluginName::parse("sqlite").expect("a name"),
+            name: hop3_plugin_api::AddonName::parse("db").expect("a name"),
+            settings: json!({ "wal": false }),
+        };
+        let absent = AddonInstance {
+            settings: json!({}),
+            ..off.clone()
+        };
+        assert_ne!(addon_key(&off), addon_key(&absent));
+    }
+}

@@ -6,7 +6,7 @@ use hop3_agent::config::{AgentConfig, HostConfig};
 use hop3_agent::registry::Registry;
 use hop3_agent::schema::samples::{SAMPLES, Sample};
 use hop3_agent::schema::{Schemas, reference};
-use hop3_agent::spec::{AppFiles, Diagnostic, load_app};
+use hop3_agent::spec::{AppFiles, Diagnostic, Sources, load_app, render};
 use serde_json::{Value, json};
 
 fn schemas() -> Schemas {
@@ -36,8 +36,9 @@ fn errors(sample: &Sample, schemas: &Schemas) -> Vec<Diagnostic> {
 fn every_sample_is_valid() {
     let schemas = schemas();
     for sample in SAMPLES {
-        let errors = errors(&sample, &schemas);
-        assert!(errors.is_empty(), "{}: {errors:#?}", sample.file);
+        let found = errors(&sample, &schemas);
+        let sources = Sources::from([(sample.file.to_owned(), sample.text.to_owned())]);
+        assert!(found.is_empty(), "{}", render(&found, &sources, false));
     }
 }
 

@@ -146,6 +146,9 @@ pub(super) fn why(
     }
     out(&repo_text(&read(&value["repo"])?));
     let status: AppStatus = read(&value["status"])?;
+    for problem in read::<Vec<String>>(&value["problems"])? {
+        out(&format!("! {}\n", harmless(&problem)));
+    }
     out(&app_text(&status));
     for hint in status.held.iter().flat_map(|held| &held.hints) {
         out(&format!("      hint: {}\n", harmless(hint)));

@@ -160,7 +160,7 @@ fn dispatch(command: Command, global: &Global, registry: &Registry) -> Result<Ex
         Command::Run => agent::run(global, registry),
         Command::Apply => agent::apply(global, registry),
         Command::Plan(args) => plan::plan(&args, global, registry),
-        Command::Validate(args) => validate::validate(&args, global, registry),
+        Command::Validate(args) => Ok(validate::validate(&args, global, registry)),
         Command::Status { json } => inspect::status(json, global, registry),
         Command::Why { app, json } => inspect::why(app, json, global, registry),
         Command::History { app, most, json } => {

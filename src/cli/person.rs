@@ -85,15 +85,16 @@ pub(super) fn resume(
 
 /// What the host was held for and is no longer.
 fn released(value: &Value) -> String {
-    let mut text = String::new();
-    if !value["doubt"].is_null() {
-        text.push_str("the state counts as it is: data steps go on\n");
-    }
+    let doubt =
+        (!value["doubt"].is_null()).then_some("the state counts as it is: data steps go on\n");
     let apps = value["removed"].as_array().into_iter().flatten();
-    for app in apps.filter_map(Value::as_str) {
-        text.push_str(&format!("`{app}` is removed; its data stays\n"));
-    }
-    text
+    let apps = apps.filter_map(Value::as_str);
+    let removed = apps.map(|app| format!("`{app}` is removed; its data stays\n"));
+    doubt
+        .map(str::to_owned)
+        .into_iter()
+        .chain(removed)
+        .collect()
 }
 
 /// `rollback`.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hop3_plugin_api::{DirectoryTree, SourceEntry, SourceKind};
 
-use super::output::{CliError, Exit, json, say, show, shows_color};
+use super::output::{Exit, json, say, show, shows_color};
 use super::{Color, Global, settings};
 use crate::desired::DirectoryRepo;
 use crate::registry::Registry;
@@ -26,16 +26,9 @@ pub(super) struct ValidateArgs {
 }
 
 /// Checks files; exit 1 when one has an error.
-pub(super) fn validate(
-    args: &ValidateArgs,
-    global: &Global,
-    registry: &Registry,
-) -> Result<Exit, CliError> {
+pub(super) fn validate(args: &ValidateArgs, global: &Global, registry: &Registry) -> Exit {
     let schemas = settings::schemas(registry);
-    let validator = Validator {
-        registry,
-        schemas: &schemas,
-    };
+    let validator = Validator { schemas: &schemas };
     let mut findings = Findings::default();
     for path in &args.paths {
         check(path, &validator, &mut findings);
@@ -50,11 +43,11 @@ pub(super) fn validate(
     let (errors, _) = findings.counts();
     // The process ends now; giving the memory of many specs back piece by piece would take longer than some of the checks.
     std::mem::forget(findings);
-    Ok(if errors == 0 {
+    if errors == 0 {
         Exit::Success
     } else {
         Exit::Error
-    })
+    }
 }
 
 /// Checks what a path names. What is wrong with the path itself is a finding too, so that the others are still checked.

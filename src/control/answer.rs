@@ -108,6 +108,18 @@ impl Control {
         }
     }
 
+    /// What is wrong with the host or the config repo and so concerns every app.
+    fn problems(&self) -> Vec<String> {
+        let repo = self.repo_problem();
+        let repo = repo.map(|problem| format!("config repo {}: {problem}", self.parts.repo_url));
+        let everything = self.desired.everything_held.clone();
+        let mine = [self.room.problem(), self.state_problem()];
+        mine.into_iter()
+            .chain([everything, repo])
+            .flatten()
+            .collect()
+    }
+
     /// What is wrong with what the agent knows, if anything.
     fn state_problem(&self) -> Option<String> {
         let doubt = || {
@@ -223,6 +235,7 @@ impl Control {
         Reply::of(&json!({
             "status": self.app_status(app, &plan.held),
             "repo": self.repo_status(),
+            "problems": self.problems(),
             "change": change,
             "last-step": journal.map(|(action, state)| json!({ "action": action, "state": state })),
             "events": self.parts.executor.store.events(Some(app), 5),

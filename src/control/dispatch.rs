@@ -1,6 +1,6 @@
 //! From the plan to the lanes, and from a lane's end back to what is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hop3_plugin_api::{AppName, Digest, PlanContext, SourceTree};
@@ -111,6 +111,7 @@ impl Control {
             resting: self.attempts.resting(Instant::now()),
             paused: self.pauses.words(),
             spared: spared(&self.desired, &self.observed, (&self.approved, doubt)),
+            scarce: self.room.is_scarce(),
             crashing: self.crashing(),
         }
     }
@@ -136,7 +137,10 @@ impl Control {
     }
 
     fn facts(&self) -> Facts {
-        let healthy = self.observed.keys().filter(|app| self.is_healthy(app));
+        // Most apps wait for none, so few need to be looked at.
+        let apps = self.desired.apps.values();
+        let awaited: BTreeSet<&AppName> = apps.flat_map(|app| &app.target.deploy.after).collect();
+        let healthy = awaited.into_iter().filter(|app| self.is_healthy(app));
         Facts {
             healthy: healthy.cloned().collect(),
             flapping: self.repairs.flapping(),

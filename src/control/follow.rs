@@ -89,6 +89,7 @@ impl Control {
 
     fn repo_failed(&mut self, error: RepoError) {
         let message = crate::execute::chain(&error);
+        self.store().distrust_words(&message);
         tracing::warn!(url = %self.parts.repo_url, error = %message, "The config repo could not be read.");
         if self.repo_problem.as_ref() != Some(&error) {
             match &error {

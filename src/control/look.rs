@@ -7,9 +7,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use hop3_plugin_api::{AppName, HostError};
-use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
+use super::meter::Metered;
 use super::{Control, Message};
 use crate::contain::contained_async;
 use crate::execute::Executor;
@@ -29,7 +29,7 @@ const NEWS_PAUSE: Duration = Duration::from_millis(50);
 pub struct Seen {
     /// What was seen.
     pub overview: Result<Overview, HostError>,
-    /// The processor time that the agent used meanwhile.
+    /// The processor time that it took.
     pub cost: Duration,
 }
 
@@ -93,6 +93,7 @@ impl Look {
         Scope::Some { apps, known }
     }
 
+    /// Takes note of a look's end and of what it cost.
     fn end(&mut self, cost: Duration) {
         self.under_way = false;
         self.ended = Instant::now();
@@ -167,15 +168,14 @@ impl Control {
         self.epochs_seen.clone_from(&self.epochs);
         let (executor, sender) = (self.parts.executor.clone(), self.sender.clone());
         tokio::spawn(async move {
-            let before = processor_time();
-            let overview = contained_async(look_around(&executor, scope)).await;
+            let look = contained_async(look_around(&executor, scope));
+            let (overview, cost) = Metered::new(look).await;
             let overview = overview.unwrap_or_else(|words| {
                 Err(HostError::Refused {
                     doing: "look at what is deployed".to_owned(),
                     reason: format!("a mistake in the agent or in a plugin cut it off: {words}"),
                 })
             });
-            let cost = processor_time().saturating_sub(before);
             let seen = Message::Observed(Box::new(Seen { overview, cost }));
             if sender.send(seen).await.is_err() {
                 tracing::debug!("The loop ended before the machine was looked at.");
@@ -193,6 +193,7 @@ impl Control {
             }
             Err(error) => {
                 tracing::error!(%error, "The deployed apps could not be looked at.");
+                self.store().distrust(&error);
                 self.look.problem = Some(crate::execute::chain(&error));
                 return;
             }
@@ -244,13 +245,6 @@ async fn look_around(executor: &Executor, scope: Scope) -> Result<Overview, Host
         sites.remember(&executor.machine, &overview.apps).await;
     }
     Ok(overview)
-}
-
-/// The processor time that this process has used so far.
-fn processor_time() -> Duration {
-    let used = clock_gettime(ClockId::ProcessCPUTime);
-    let seconds = u64::try_from(used.tv_sec).unwrap_or_default();
-    Duration::from_secs(seconds) + Duration::from_nanos(used.tv_nsec.unsigned_abs())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod fallback;
 mod follow;
 mod look;
 mod message;
+mod meter;
 mod person;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -218,6 +219,7 @@ impl Control {
     fn look_for_room(&mut self) -> bool {
         let room = Room::of(&self.parts.executor.machine.dirs.data);
         let (before, now) = (self.room.problem(), room.problem());
+        let scarcer = !self.room.is_scarce() && room.is_scarce();
         self.room = room;
         match now {
             Some(reason) if before.is_none() => {
@@ -229,7 +231,7 @@ impl Control {
                 self.store().record(None, &EventKind::Unhampered);
                 self.attempts.end_rests_of_the_host(Instant::now());
             }
-            _ => return false,
+            _ => return scarcer,
         }
         true
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hop3_plugin_api::{AppName, HostName, Timestamp};
+use hop3_plugin_api::{AppName, HostError, HostName, Timestamp};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -77,7 +77,9 @@ impl Control {
         let why: String = why.chars().take(300).collect();
         let pause = Pause::new(why.clone(), length, self.now());
         let until = pause.until;
-        self.store().set_pause(app, &pause);
+        if !self.store().set_pause(app, &pause) {
+            return self.unwritten();
+        }
         self.store()
             .record(Some(app), &EventKind::Paused { until, why });
         self.pauses.begin(app.clone(), pause, length);
@@ -86,18 +88,22 @@ impl Control {
         Reply::of(&json!({ "paused": app, "until": until }))
     }
 
-    /// Ends pauses that have run out.
+    /// Ends pauses that have run out. One of which that cannot be written down has run out for the next agent as well.
     pub(super) fn end_pauses(&mut self) {
         for app in self.pauses.over() {
-            self.end_pause(&app);
+            self.pauses.0.remove(&app);
+            self.store().end_pause(&app);
             self.store().record(Some(&app), &EventKind::PauseEnded);
         }
     }
 
-    fn end_pause(&mut self, app: &AppName) {
-        if self.pauses.0.remove(app).is_some() {
-            self.store().end_pause(app);
-        }
+    /// What a person orders and the next agent would not know of is not done.
+    fn unwritten(&self) -> Reply {
+        let problem = self.store().problem().unwrap_or_default();
+        Reply::refused(
+            format!("it could not be written down: {problem}"),
+            "free space, or look at the disk; then say it again",
+        )
     }
 
     /// Pins the app to an earlier release; the loop goes there like to any other target.
@@ -192,6 +198,15 @@ impl Control {
         Ok(())
     }
 
+    /// Effect: removes a pin. Where there is none, a disk that takes nothing does not matter.
+    async fn remove_pin(&self, app: &AppName) -> Result<(), HostError> {
+        let files = self.files(app);
+        if self.host().read(&files.pin()).await?.is_none() {
+            return Ok(());
+        }
+        self.host().remove_beneath(files.app(), &files.pin()).await
+    }
+
     fn follow_pin(&mut self, app: &AppName, pin: Option<Pin>) {
         if let Some(observed) = self.observed.get_mut(app) {
             observed.pin = pin;
@@ -245,15 +260,20 @@ impl Control {
         if !self.knows(app) {
             return answer::no_such_app(app);
         }
-        let files = self.files(app);
-        if let Err(error) = self.host().remove_beneath(files.app(), &files.pin()).await {
+        if let Err(error) = self.remove_pin(app).await {
             return Reply::refused(
-                format!("the pin could not be removed: {error}"),
-                "look at the data dir's owner",
+                format!(
+                    "the pin could not be removed: {}",
+                    crate::execute::chain(&error)
+                ),
+                "look at the data dir's owner and its disk",
             );
         }
+        if self.pauses.of(app).is_some() && !self.store().end_pause(app) {
+            return self.unwritten();
+        }
+        self.pauses.0.remove(app);
         self.store().record(Some(app), &EventKind::Resumed);
-        self.end_pause(app);
         self.forget_failures(app, |_| true);
         let store = Arc::clone(&self.parts.executor.store);
         store.survived(app);
@@ -265,7 +285,7 @@ impl Control {
 
     /// A person's word on the whole host: what is gone from the config repo now may go, and the state counts as it is.
     pub(super) fn resume_host(&mut self) -> Reply {
-        let doubt = self.doubt.take();
+        let doubt = self.doubt.clone();
         let held = spared(
             &self.desired,
             &self.observed,
@@ -278,9 +298,10 @@ impl Control {
             );
         }
         let released: Vec<AppName> = held.into_keys().collect();
-        for app in &released {
-            self.store().approve(app);
+        if !released.iter().all(|app| self.store().approve(app)) {
+            return self.unwritten();
         }
+        self.doubt = None;
         self.approved.extend(released.iter().cloned());
         self.store().end_doubt();
         self.store().record(None, &EventKind::Resumed);

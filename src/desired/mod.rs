@@ -13,7 +13,7 @@ use hop3_plugin_api::{AppName, HostName, SourceTree};
 
 use crate::plan::{Action, Held, Reason};
 use crate::release::{Choice, Target};
-use crate::spec::{AppSpec, Diagnostic, Position};
+use crate::spec::{AppSpec, Diagnostic, Position, Positions};
 
 pub use load::{Loader, LoaderCache};
 pub use tree::{DirectoryRepo, RevisionTree};
@@ -87,7 +87,7 @@ pub struct Placement {
     /// The app's spec or Procfile.
     pub file: String,
     /// Positions.
-    pub positions: BTreeMap<String, Position>,
+    pub positions: Positions,
     /// The newest commit.
     pub commit: Option<String>,
 }
@@ -117,7 +117,6 @@ impl Placement {
         pointers
             .iter()
             .find_map(|pointer| self.positions.get(pointer.as_ref()))
-            .cloned()
     }
 }
 

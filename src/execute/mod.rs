@@ -27,6 +27,7 @@ use crate::release::Target;
 use crate::state::Store;
 
 pub use cancel::{Cancel, Canceller, cancellation};
+pub(crate) use retain::kept;
 pub use sites::Sites;
 
 /// Everything that all runs share.

@@ -9,7 +9,7 @@ use crate::release::Release;
 
 /// The releases that stay: the newest `keep` that have served, those that are needed anyway (the current and the pinned one), and those
 /// whose directories hold their artifacts. Pure.
-pub(super) fn kept(releases: &[&Release], needed: &[u32], keep: u16) -> BTreeSet<u32> {
+pub(crate) fn kept(releases: &[&Release], needed: &[u32], keep: u16) -> BTreeSet<u32> {
     let served = releases.iter().filter(|release| release.served);
     let mut numbers: Vec<u32> = served.map(|release| release.id.number).collect();
     numbers.sort_unstable_by(|a, b| b.cmp(a));

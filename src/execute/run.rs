@@ -109,6 +109,7 @@ impl<'a> Run<'a> {
                 result = self.step(&step) => result,
             };
             if let Err(error) = result {
+                store.distrust(&error);
                 let failure = Failure::new(self.app(), step.action.name(), &error);
                 store.step_ended(self.app(), &step, StepEnd::Failed(&failure.message));
                 return Outcome::Failed(failure);

@@ -38,6 +38,7 @@ impl Action {
             Self::Unroute { .. } => "unroute",
             Self::Tombstone => "tombstone",
             Self::Retain { .. } => "retain",
+            Self::MakeRoom => "make room",
         }
     }
 }
@@ -77,6 +78,7 @@ impl Run<'_> {
             Action::Unroute { proxy } => self.unroute(proxy).await,
             Action::Tombstone => self.tombstone().await,
             Action::Retain { keep } => self.retain(*keep).await,
+            Action::MakeRoom => self.make_room().await,
         }
     }
 
@@ -247,6 +249,14 @@ impl Run<'_> {
         // The number of the current release goes last: as long as it is there, an agent that finds no tombstone begins again.
         stamps::write(host, files.tombstone(), &left).await?;
         Ok(host.remove_beneath(app, &files.current_number()).await?)
+    }
+
+    /// Effect: removes what can be made again. Data is not among it.
+    async fn make_room(&mut self) -> Result<()> {
+        self.retain(1).await?;
+        let (host, cache) = (self.executor.machine.host.as_ref(), self.files.cache());
+        host.remove_beneath(self.files.app(), &cache).await?;
+        Ok(host.ensure_dir(&cache, 0o700, self.user).await?)
     }
 
     async fn retain(&mut self, keep: u16) -> Result<()> {

@@ -62,6 +62,11 @@ impl StateFiles {
         self.state().join("current.json")
     }
 
+    /// What may vanish at any time.
+    pub fn cache(&self) -> PathBuf {
+        self.app.join("cache")
+    }
+
     /// Stamps that belong to no release.
     pub fn state(&self) -> PathBuf {
         self.app.join("state")

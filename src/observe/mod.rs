@@ -42,6 +42,8 @@ pub struct ObservedApp {
     pub proxy_known: bool,
     /// A release that a person pinned it to.
     pub pin: Option<Pin>,
+    /// Whether its cache holds anything.
+    pub has_cache: bool,
     /// Why its stamped files cannot be believed, if so.
     pub unreadable: Option<String>,
 }

@@ -1,4 +1,6 @@
 //! Whether the data dir can take any change: its file system is writable and has some space left. Asks the kernel; changes nothing.
+//!
+//! Before it is full it is scarce: then what can be made again gives way. Data never does.
 
 use std::path::Path;
 
@@ -8,6 +10,8 @@ use rustix::fs::{StatVfs, StatVfsMountFlags, statvfs};
 const LEAST_BYTES: u64 = 16 * 1024 * 1024;
 /// Below this many free inodes neither.
 const LEAST_FILES: u64 = 200;
+/// Below a twentieth of the whole, but within these bounds, free bytes are scarce.
+const SCARCE_BYTES: std::ops::RangeInclusive<u64> = 32 * 1024 * 1024..=1024 * 1024 * 1024;
 
 /// What the data dir can take.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +19,8 @@ pub enum Room {
     /// Changes.
     #[default]
     Enough,
+    /// Changes, but there is little left.
+    Scarce,
     /// Nothing: it is full.
     Full {
         /// What is left, for people.
@@ -42,15 +48,22 @@ impl Room {
         } else if no_files {
             let left = format!("{} inodes", status.f_favail);
             Self::Full { left }
+        } else if bytes < scarce(status) {
+            Self::Scarce
         } else {
             Self::Enough
         }
     }
 
+    /// Whether what can be made again should give way.
+    pub fn is_scarce(&self) -> bool {
+        matches!(self, Self::Scarce | Self::Full { .. })
+    }
+
     /// Why nothing can be changed, if so.
     pub fn problem(&self) -> Option<String> {
         match self {
-            Self::Enough => None,
+            Self::Enough | Self::Scarce => None,
             Self::Full { left } => Some(format!("the data dir's file system is full: {left} left")),
             Self::ReadOnly => Some("the data dir's file system is read-only".to_owned()),
         }
@@ -59,13 +72,18 @@ impl Room {
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Enough => None,
+            Self::Enough | Self::Scarce => None,
             Self::Full { .. } => {
                 Some("free at least 16 MiB there; everything goes on by itself then")
             }
             Self::ReadOnly => Some("make it writable again; everything goes on by itself then"),
         }
     }
+}
+
+fn scarce(status: &StatVfs) -> u64 {
+    let whole = status.f_blocks.saturating_mul(status.f_frsize);
+    (whole / 20).clamp(*SCARCE_BYTES.start(), *SCARCE_BYTES.end())
 }
 
 #[cfg(test)]
@@ -91,6 +109,11 @@ mod tests {
     #[test]
     fn f03_a_disk_without_bytes_or_inodes_takes_nothing() {
         assert_eq!(Room::judge(&status()), Room::Enough);
+        let little = StatVfs {
+            f_bavail: 40_000,
+            ..status()
+        };
+        assert_eq!(Room::judge(&little), Room::Scarce);
         let bytes = StatVfs {
             f_bavail: 300,
             ..status()
@@ -107,6 +130,7 @@ mod tests {
             ..status()
         };
         assert_eq!(Room::judge(&uncounted), Room::Enough);
+        assert!(Room::judge(&bytes).is_scarce() && !Room::judge(&status()).is_scarce());
     }
 
     #[test]

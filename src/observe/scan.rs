@@ -188,6 +188,7 @@ impl Scanner<'_> {
             addons: self.json(&files.addons()).await?.unwrap_or_default(),
             site: self.json::<RoutedSite>(&files.site()).await?,
             pin: self.json::<Pin>(&files.pin()).await?,
+            has_cache: !self.host().list(&files.cache()).await?.is_empty(),
             ..ObservedApp::default()
         };
         self.releases(&files, &mut observed).await?;

@@ -56,6 +56,7 @@ fn identity(action: &Action) -> Value {
         Action::Stop { release: of } => json!(["stop", release(of)]),
         Action::Unroute { proxy } => json!(["unroute", proxy]),
         Action::Tombstone => json!(["tombstone"]),
+        Action::MakeRoom => json!(["make-room"]),
         Action::Retain { keep } => json!(["retain", keep]),
     }
 }

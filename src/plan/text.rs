@@ -168,6 +168,7 @@ fn detail(action: &Action) -> String {
         Action::Drain { seconds, .. } => format!("at most {seconds} s"),
         Action::Unroute { proxy } => format!("from {proxy}"),
         Action::Retain { keep } => format!("the newest {keep} releases"),
+        Action::MakeRoom => "its cache, and releases that are not needed".to_owned(),
         Action::Stop { .. } | Action::Tombstone => String::new(),
     }
 }

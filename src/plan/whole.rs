@@ -30,8 +30,21 @@ pub struct Holds {
     pub paused: BTreeMap<AppName, String>,
     /// Apps that are gone from the config repo and stay all the same, and why.
     pub spared: BTreeMap<AppName, Held>,
+    /// Whether the disk has so little left that what can be made again gives way.
+    pub scarce: bool,
     /// Apps whose new release does not stay up although there is no way back, and why not.
     pub crashing: BTreeMap<AppName, Held>,
+}
+
+impl Holds {
+    /// The rest of a target of an app. What nobody asks for is not computed: most apps have never failed.
+    fn rest_of(&self, app: &AppName, trial: impl FnOnce() -> Digest) -> Option<&Resting> {
+        let mut of_app = self.resting.keys().map(|(of, _)| of);
+        if self.resting.is_empty() || !of_app.any(|of| of == app) {
+            return None;
+        }
+        self.resting.get(&(app.clone(), trial()))
+    }
 }
 
 /// Everything that a plan is computed from.
@@ -105,29 +118,30 @@ fn plan_one(input: &PlanInput<'_>, name: &AppName, known: &[Held]) -> Parts {
     }
     parts.held.extend(input.holds.crashing.get(name).cloned());
     let stance = choose(input, name, observed, &mut parts);
-    let (allowed, trial) = match &stance {
+    let rest_of = |target: &Target| input.holds.rest_of(name, || target.trial());
+    let (allowed, resting) = match &stance {
         Stance::Deploy(app) => {
             let change = app_change(input, &app.target, observed, (&app.placement, None));
-            (allowed(change, &app.target), app.target.trial())
+            (allowed(change, &app.target), rest_of(&app.target))
         }
         Stance::Pinned(target, placement, why) => {
             let change = app_change(input, target, observed, (placement, Some(why)));
-            (allowed(change, target), target.trial())
+            (allowed(change, target), rest_of(target))
         }
         Stance::Keep => match observed.current().map(|release| &release.target) {
             Some(target) => {
                 let placement = Placement::default();
                 let change = app_change(input, target, observed, (&placement, None));
-                (allowed(change, target), target.trial())
+                (allowed(change, target), rest_of(target))
             }
             None => return parts,
         },
         Stance::Remove => {
             let change = plan_removal(input.host, name, observed);
-            (Ok(Some(change)), removal_key())
+            let resting = input.holds.rest_of(name, removal_key);
+            (Ok(Some(change)), resting)
         }
     };
-    let resting = input.holds.resting.get(&(name.clone(), trial));
     finish(name, (allowed, resting), known, &mut parts);
     parts
 }
@@ -180,14 +194,14 @@ fn choose<'a>(
         parts.held.push(spared.clone());
         return Stance::Keep;
     };
-    let key = app.target.key();
-    if let Some((target, why, hold)) = pinned(name, observed, &key) {
+    if observed.pin.is_some()
+        && let Some((target, why, hold)) = pinned(name, observed, &app.target.key())
+    {
         parts.held.push(hold);
         return Stance::Pinned(target, app.placement.clone(), why);
     }
-    let tried = (name.clone(), app.target.trial());
-    let resting = input.holds.resting.get(&tried);
-    match resting.filter(|_| current_key(observed) != Some(&key)) {
+    let resting = input.holds.rest_of(name, || app.target.trial());
+    match resting.filter(|_| current_key(observed) != Some(&app.target.key())) {
         Some(resting) => {
             parts.held.push(at_rest(name, resting));
             Stance::Keep
@@ -247,6 +261,7 @@ fn app_change(
         placement,
         overlaps: (input.overlaps)(target),
         requested,
+        scarce: input.holds.scarce,
     })
 }
 

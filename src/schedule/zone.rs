@@ -118,16 +118,23 @@ impl ZoneError {
 /// The zone that somebody may have meant: the city alone, another case, or a slip.
 fn nearest(text: &str) -> Option<&'static str> {
     let text = text.to_lowercase().replace(' ', "_");
-    let names = TZ_VARIANTS.iter().map(|zone| zone.name());
-    let distance = |name: &str| {
-        let name = name.to_lowercase();
-        let city = name.rsplit('/').next().unwrap_or(&name);
-        let city = strsim::damerau_levenshtein(&text, city);
-        city.min(strsim::damerau_levenshtein(&text, &name))
-    };
     let limit = (text.chars().count() / 4).min(3);
-    let near = names.map(|name| (distance(name), name)).min()?;
-    (near.0 <= limit).then_some(near.1)
+    let distance = |word: &str| {
+        // Words of very different length need not be compared letter by letter.
+        let alike = word.len().abs_diff(text.len()) <= limit;
+        alike.then(|| strsim::damerau_levenshtein(&text, word))
+    };
+    let near = |zone: &Tz| {
+        let name = zone.name().to_lowercase();
+        let city = name.rsplit('/').next().and_then(distance);
+        let best = distance(&name).into_iter().chain(city).min()?;
+        (best <= limit).then_some((best, zone.name()))
+    };
+    TZ_VARIANTS
+        .iter()
+        .filter_map(near)
+        .min()
+        .map(|(_, name)| name)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::network::Network;
+use super::positions::Positions;
 use super::sections::{SecretName, Transport};
 
 /// A place in a file of the config repo. Lines and columns count from 1; columns count characters.
@@ -74,15 +75,13 @@ pub struct AppSpec {
     /// Sections and keys that validate but are not built yet: the app cannot be planned while there are any.
     pub unbuilt: Vec<Unbuilt>,
     /// Where each key stands, by JSON pointer: `/run/start`. Values of a Procfile stand at `/run/workers/<kind>`.
-    pub positions: BTreeMap<String, Position>,
+    pub positions: Positions,
 }
 
 impl AppSpec {
     /// The key that stands at a place, as JSON pointer; empty when none does. Of several it is the innermost.
     pub fn pointer(&self, at: &Position) -> String {
-        let standing = self.positions.iter().filter(|(_, place)| *place == at);
-        let innermost = standing.max_by_key(|(pointer, _)| pointer.len());
-        innermost.map_or_else(String::new, |(pointer, _)| pointer.clone())
+        self.positions.pointer(at).unwrap_or_default().to_owned()
     }
 
     /// Where a key stands: itself, else the nearest table around it that the spec has, else the file's first line.
@@ -90,7 +89,7 @@ impl AppSpec {
         let mut at = pointer;
         loop {
             if let Some(position) = self.positions.get(at) {
-                return position.clone();
+                return position;
             }
             match at.rsplit_once('/') {
                 Some((parent, _)) if !parent.is_empty() => at = parent,
@@ -100,17 +99,6 @@ impl AppSpec {
             }
         }
     }
-}
-
-/// An addon whose data belongs to somebody else.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Share {
-    /// The addon's type.
-    pub kind: Option<String>,
-    /// Whose it is: an app's name, or `host/<name>`.
-    pub from: String,
-    /// Where it says so.
-    pub at: Position,
 }
 
 /// One use of an encrypted secret: `secrets/<host>/<name>.age`, else `secrets/<name>.age`.
@@ -138,6 +126,19 @@ pub struct PortClaim {
     /// The key that claims it, as JSON pointer: `/ports/0/number`.
     pub pointer: String,
     /// Where the number stands.
+    pub at: Position,
+}
+
+/// An addon whose data belongs to somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// The addon's type.
+    pub kind: Option<String>,
+    /// Whose it is: an app's name, or `host/<name>`.
+    pub from: String,
+    /// The key that says so, as JSON pointer: `/addons/0/share-from`.
+    pub pointer: String,
+    /// Where the owner is named.
     pub at: Position,
 }
 

@@ -5,8 +5,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::app::Position;
-use super::credentials::without_credentials;
-use super::render::standing_at;
 
 /// How bad it is.
 #[derive(
@@ -129,43 +127,6 @@ impl Diagnostic {
     pub fn redacted(mut self) -> Self {
         self.redact = true;
         self
-    }
-}
-
-/// Remarks at the end of their way.
-impl Diagnostic {
-    /// Marks what stands at the position, if nothing is marked, and replaces what looks like a credential in all words.
-    pub fn settle(&mut self, text: Option<&str>) {
-        if let Some(text) = text.filter(|_| self.span.is_none() && !self.concerns_all()) {
-            self.span = Some(standing_at(&self.position, text));
-        }
-        let words = [
-            Some(&mut self.message),
-            self.label.as_mut(),
-            self.hint.as_mut(),
-        ];
-        for words in words.into_iter().flatten() {
-            if let Some(harmless) = without_credentials(words) {
-                *words = harmless;
-            }
-        }
-    }
-
-    /// The line and column behind the marked bytes.
-    pub fn end(&self, text: &str) -> Option<(u32, u32)> {
-        let (start, end) = self.span?;
-        let marked = text.get(start..end)?;
-        let count = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
-        let lines = marked.bytes().filter(|b| *b == b'\n').count();
-        let line = self
-            .position
-            .line
-            .saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
-        let column = match marked.rsplit_once('\n') {
-            Some((_, last)) => count(last).saturating_add(1),
-            None => self.position.column.saturating_add(count(marked)),
-        };
-        Some((line, column))
     }
 }
 

@@ -125,11 +125,16 @@ fn add_unless_told(found: &mut Vec<Diagnostic>, more: Vec<Diagnostic>) {
 
 /// The types of everything in which the schema found nothing.
 pub(crate) fn typed<T: DeserializeOwned + Default>(tree: &Tree, checked: &mut Checked) -> T {
-    let mut sound = tree.value.clone();
-    for pointer in &checked.faulty {
-        remove(&mut sound, pointer);
-    }
-    serde_json::from_value(sound).unwrap_or_else(|error| {
+    let sound = if checked.faulty.is_empty() {
+        T::deserialize(&tree.value)
+    } else {
+        let mut sound = tree.value.clone();
+        for pointer in &checked.faulty {
+            remove(&mut sound, pointer);
+        }
+        T::deserialize(sound)
+    };
+    sound.unwrap_or_else(|error| {
         let message = format!("the file could not be read: {error}");
         checked.found.push(tree.error("", message));
         T::default()

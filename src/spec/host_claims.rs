@@ -2,9 +2,9 @@
 
 use hop3_plugin_api::HostName;
 
-use super::app::AppSpec;
+use super::app::{AppSpec, Position};
 use super::diagnostic::Diagnostic;
-use super::repo_checks::{Held, Surroundings, claimant, hold, shared};
+use super::repo_checks::{Held, Surroundings, claimant, elsewhere, hold, shared};
 
 /// One claim of a host name.
 struct Claim<'a> {
@@ -15,6 +15,10 @@ struct Claim<'a> {
 impl Claim<'_> {
     fn pointer(&self) -> String {
         host_pointer(self.spec, self.index)
+    }
+
+    fn place(&self) -> Position {
+        self.spec.position(&self.pointer())
     }
 }
 
@@ -90,22 +94,23 @@ fn host_conflict(
         Some(holder) => vec![holder],
         None => all.iter().filter(|other| !same(other)).collect(),
     };
-    let named = |rival: &&Claim<'_>| claimant(rival.spec, &rival.spec.position(&rival.pointer()));
-    let names: Vec<String> = rivals.iter().map(named).collect();
-    let what = host_words(host);
-    let verb = if holder.is_some() {
-        "is held by"
-    } else {
-        "is claimed by"
+    if rivals.is_empty() {
+        return None;
+    }
+    let places: Vec<Position> = rivals.iter().map(|rival| rival.place()).collect();
+    let (names, what) = (named(&rivals), host_words(host));
+    let message = match holder {
+        Some(_) => format!("{what} is held by {names} already"),
+        None => format!("{what} is claimed by {names} too"),
     };
-    let message = format!(
-        "{what} {verb} {} {}",
-        names.join(" and "),
-        if holder.is_some() { "already" } else { "too" }
-    );
-    let pointer = claim.pointer();
-    let diagnostic = Diagnostic::error_at(claim.spec.position(&pointer), message).key(&pointer);
+    let mut diagnostic = Diagnostic::error_at(claim.place(), message).key(&claim.pointer());
+    diagnostic.related = elsewhere(&places, "claimed here");
     Some(diagnostic.hint("a host name belongs to one app; remove it from all others"))
+}
+
+fn named(claims: &[&Claim<'_>]) -> String {
+    let names = claims.iter().map(|it| claimant(it.spec, &it.place()));
+    names.collect::<Vec<_>>().join(" and ")
 }
 
 fn host_pointer(spec: &AppSpec, index: usize) -> String {
@@ -116,6 +121,6 @@ fn host_pointer(spec: &AppSpec, index: usize) -> String {
     ];
     let known = candidates
         .iter()
-        .find(|pointer| spec.positions.contains_key(*pointer));
+        .find(|pointer| spec.positions.has(pointer));
     known.cloned().unwrap_or_else(|| "/domains".to_owned())
 }

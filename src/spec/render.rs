@@ -30,12 +30,8 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, color: bool) -> Str
     let masked = mask(diagnostics, sources);
     let mut out = String::new();
     for diagnostic in diagnostics {
-        let paths = [
-            Some(&diagnostic.position),
-            diagnostic.related.as_ref().map(|it| &it.position),
-        ];
-        let paths = paths.map(|at| at.map_or_else(String::new, |at| harmless(&at.file)));
-        out.push_str(&renderer.render(&[group(diagnostic, &masked, &paths)]));
+        let diagnostic = &with_harmless_paths(diagnostic);
+        out.push_str(&renderer.render(&[group(diagnostic, &masked)]));
         out.push_str("\n\n");
     }
     out
@@ -47,7 +43,7 @@ fn mask(diagnostics: &[Diagnostic], sources: &Sources) -> Sources {
     let told = diagnostics.iter().map(|d| &d.position.file);
     let told = told.chain(related.map(|related| &related.position.file));
     let mut masked: Sources = told
-        .filter_map(|file| Some((file.clone(), sources.get(file)?.clone())))
+        .filter_map(|file| Some((harmless(file), sources.get(file)?.clone())))
         .collect();
     for text in masked.values_mut() {
         for range in credentials::within(text) {
@@ -55,12 +51,28 @@ fn mask(diagnostics: &[Diagnostic], sources: &Sources) -> Sources {
         }
     }
     for diagnostic in diagnostics.iter().filter(|d| d.redact) {
-        let text = masked.get_mut(&diagnostic.position.file);
+        let text = masked.get_mut(&harmless(&diagnostic.position.file));
         if let (Some(text), Some((start, end))) = (text, diagnostic.span) {
             hide(text, start..end);
         }
     }
     masked
+}
+
+/// A path without characters that a terminal would act on. Words and excerpts are cleaned by the renderer.
+fn harmless(path: &str) -> String {
+    let acts =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    path.replace(acts, "\u{fffd}")
+}
+
+fn with_harmless_paths(diagnostic: &Diagnostic) -> Diagnostic {
+    let mut diagnostic = diagnostic.clone();
+    diagnostic.position.file = harmless(&diagnostic.position.file);
+    if let Some(related) = &mut diagnostic.related {
+        related.position.file = harmless(&related.position.file);
+    }
+    diagnostic
 }
 
 fn hide(text: &mut String, range: Range<usize>) {
@@ -71,27 +83,15 @@ fn hide(text: &mut String, range: Range<usize>) {
     text.replace_range(range, &stars);
 }
 
-/// A path without characters that a terminal would act on. Words and excerpts are cleaned by the renderer.
-fn harmless(path: &str) -> String {
-    let acts =
-        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    path.replace(acts, "\u{fffd}")
-}
-
-fn group<'a>(
-    diagnostic: &'a Diagnostic,
-    sources: &'a Sources,
-    paths: &'a [String; 2],
-) -> Group<'a> {
-    let [path, other] = paths;
+fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Group<'a> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Note => Level::NOTE,
     };
     let group = Group::with_title(level.primary_title(diagnostic.message.as_str()));
-    let primary = Mark::of(diagnostic, sources, path);
+    let primary = Mark::of(diagnostic, sources);
     let second = diagnostic.related.as_ref();
-    let second = second.and_then(|related| Mark::second(related, sources, other));
+    let second = second.and_then(|related| Mark::second(related, sources));
     let group = match (primary, second) {
         (Some(primary), Some(second)) if primary.file == second.file => {
             group.element(snippet(&[primary, second]))
@@ -100,7 +100,7 @@ fn group<'a>(
             .element(snippet(&[primary]))
             .element(snippet(&[second])),
         (Some(primary), None) => group.element(snippet(&[primary])),
-        (None, _) => group.element(origin(diagnostic, path)),
+        (None, _) => group.element(origin(diagnostic)),
     };
     match &diagnostic.hint {
         Some(hint) => group.element(Level::HELP.with_name("hint").message(hint.as_str())),
@@ -109,12 +109,12 @@ fn group<'a>(
 }
 
 /// A place without its text. A file as a whole has no line.
-fn origin<'a>(diagnostic: &Diagnostic, path: &'a str) -> Origin<'a> {
+fn origin(diagnostic: &Diagnostic) -> Origin<'_> {
     let position = &diagnostic.position;
     if diagnostic.concerns_all() {
-        return Origin::path(path);
+        return Origin::path(position.file.as_str());
     }
-    Origin::path(path)
+    Origin::path(position.file.as_str())
         .line(position.line as usize)
         .char_column(position.column as usize)
 }
@@ -130,15 +130,14 @@ struct Mark<'a> {
 }
 
 impl<'a> Mark<'a> {
-    /// None for a remark on a file as a whole.
-    fn of(diagnostic: &'a Diagnostic, sources: &'a Sources, file: &'a str) -> Option<Self> {
+    fn of(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Option<Self> {
         if diagnostic.concerns_all() {
             return None;
         }
         let text = sources.get(&diagnostic.position.file)?;
         let span = marked(&diagnostic.position, diagnostic.span, text)?;
         Some(Self {
-            file,
+            file: &diagnostic.position.file,
             text,
             line: diagnostic.position.line as usize,
             span,
@@ -147,10 +146,10 @@ impl<'a> Mark<'a> {
         })
     }
 
-    fn second(related: &'a Related, sources: &'a Sources, file: &'a str) -> Option<Self> {
+    fn second(related: &'a Related, sources: &'a Sources) -> Option<Self> {
         let text = sources.get(&related.position.file)?;
         Some(Self {
-            file,
+            file: &related.position.file,
             text,
             line: related.position.line as usize,
             span: marked(&related.position, related.span, text)?,
@@ -199,42 +198,8 @@ fn snippet<'a>(marks: &[Mark<'a>]) -> Snippet<'a, Annotation<'a>> {
         .annotations(annotations)
 }
 
-/// The value, or the key with its short value, that begins at a position, in bytes.
-pub(super) fn standing_at(position: &Position, text: &str) -> (usize, usize) {
-    let (start, end) = whole_line(position, text);
-    let rest = &text[start..end];
-    let key = value_length(rest);
-    let after = rest[key..].trim_start();
-    let Some(value) = after.strip_prefix('=').map(str::trim_start) else {
-        return (start, start + key);
-    };
-    let short =
-        !value.starts_with(['[', '{']) && !value.starts_with("\"\"\"") && !value.starts_with("'''");
-    if short && !value.is_empty() {
-        (start, end - value.len() + value_length(value))
-    } else {
-        (start, start + key)
-    }
-}
-
-/// How long the text or word is with which a line begins.
-fn value_length(line: &str) -> usize {
-    let quote = line.chars().next().filter(|c| matches!(c, '"' | '\''));
-    let Some(quote) = quote else {
-        let ends = |c: char| c.is_whitespace() || "=,]}#:".contains(c);
-        return line.find(ends).unwrap_or(line.len());
-    };
-    let mut escaped = false;
-    let closing = line.char_indices().skip(1).find(|(_, c)| {
-        let closes = *c == quote && !escaped;
-        escaped = *c == '\\' && quote == '"' && !escaped;
-        closes
-    });
-    closing.map_or(line.len(), |(at, _)| at + 1)
-}
-
 /// From a position to the end of its line, in bytes.
-fn whole_line(position: &Position, text: &str) -> (usize, usize) {
+pub(super) fn whole_line(position: &Position, text: &str) -> (usize, usize) {
     let source = Source::new(&position.file, text);
     let line = source.line((position.line as usize).clamp(1, source.lines()));
     let before: usize = text[line.clone()]

@@ -1,6 +1,7 @@
 //! What only the specs of one host together can show: names, host names and ports claimed twice, orders that go in a circle, data shared
 //! from nobody. It holds only the apps it names, and each message names the others.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use hop3_plugin_api::{AppName, HostName};
 
 use super::app::{AppSpec, Position};
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Related};
 use super::{host_claims, order, port_claims, shares};
 
 /// What is known beside the valid specs of one host at one revision.
@@ -52,7 +53,9 @@ impl Surroundings {
 pub type Held = BTreeMap<String, Vec<Diagnostic>>;
 
 /// Compares the specs of one host with each other.
-pub fn repo_checks(specs: &[&AppSpec], surroundings: &Surroundings) -> Held {
+pub fn repo_checks<S: Borrow<AppSpec>>(specs: &[S], surroundings: &Surroundings) -> Held {
+    let specs: Vec<&AppSpec> = specs.iter().map(Borrow::borrow).collect();
+    let specs = specs.as_slice();
     let mut held = Held::new();
     duplicate_names(specs, surroundings, &mut held);
     host_claims::check(specs, surroundings, &mut held);
@@ -70,6 +73,16 @@ pub(super) fn hold(held: &mut Held, spec: &AppSpec, diagnostic: Diagnostic) {
 
 pub(super) fn place(position: &Position) -> String {
     format!("{}:{}", position.file, position.line)
+}
+
+/// The one other place of a conflict; several are only named.
+pub(super) fn elsewhere(places: &[Position], label: &str) -> Option<Related> {
+    let [position] = places else { return None };
+    Some(Related {
+        position: position.clone(),
+        span: None,
+        label: label.to_owned(),
+    })
 }
 
 /// An app as another one's message names it, with the place of its claim.
@@ -97,14 +110,20 @@ fn duplicate_names(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut H
             let others = claimants
                 .iter()
                 .filter(|other| other.directory != spec.directory);
-            let others: Vec<String> = others.map(|other| other.file.clone()).collect();
+            let others: Vec<&&AppSpec> = others.collect();
+            let places: Vec<Position> = others
+                .iter()
+                .map(|other| other.position("/metadata/id"))
+                .collect();
+            let others: Vec<&str> = others.iter().map(|other| other.file.as_str()).collect();
             let message = format!(
                 "the app name `{name}` is taken by {} too{}",
                 others.join(" and "),
                 surroundings.on()
             );
-            let diagnostic =
+            let mut diagnostic =
                 Diagnostic::error_at(spec.position("/metadata/id"), message).key("/metadata/id");
+            diagnostic.related = elsewhere(&places, "this app has the name, too");
             hold(
                 held,
                 spec,
@@ -134,7 +153,7 @@ mod tests {
     }
 
     fn told(specs: &[AppSpec], surroundings: &Surroundings) -> Vec<(String, u32, String)> {
-        let held = repo_checks(&specs.iter().collect::<Vec<_>>(), surroundings);
+        let held = repo_checks(specs, surroundings);
         let lines = held.into_iter().flat_map(|(directory, found)| {
             found
                 .into_iter()
@@ -257,7 +276,7 @@ mod tests {
         ];
         let broken = BTreeSet::from([AppName::parse("blog").unwrap()]);
         let held = repo_checks(
-            &specs.iter().collect::<Vec<_>>(),
+            &specs,
             &Surroundings {
                 broken,
                 ..Surroundings::default()

@@ -25,7 +25,7 @@ pub(super) fn check(specs: &[&AppSpec], surroundings: &Surroundings, held: &mut 
         for share in &spec.shares {
             if let Some((message, hint)) = known.problem(spec, share) {
                 let diagnostic = Diagnostic::error_at(share.at.clone(), message)
-                    .key(&spec.pointer(&share.at))
+                    .key(&share.pointer)
                     .hint(hint);
                 hold(held, spec, diagnostic);
             }
@@ -45,14 +45,8 @@ impl Known<'_> {
         if let Some(addon) = share.from.strip_prefix(OF_HOST) {
             return self.of_host(addon);
         }
-        let Ok(name) = AppName::parse(&share.from) else {
-            let hint = "write an app's name, or `host/` and the name of an addon of the host";
-            let from = shortened(&share.from);
-            return Some((
-                format!("`{from}` names neither an app nor an addon of the host"),
-                Some(hint.to_owned()),
-            ));
-        };
+        // What is no name was refused with the spec.
+        let name = AppName::parse(&share.from).ok()?;
         if name == spec.name {
             let hint = "remove `share-from`: the addon is this app's own";
             return Some((
@@ -61,7 +55,7 @@ impl Known<'_> {
             ));
         }
         match self.here.get(&name) {
-            Some(owner) => self.of_app(owner, share),
+            Some(owner) => Self::of_app(owner, share),
             None if self.surroundings.broken.contains(&name) => None,
             None => Some(self.absent(&name)),
         }
@@ -81,7 +75,7 @@ impl Known<'_> {
     }
 
     /// The owner must have an addon of the type that is its own.
-    fn of_app(&self, owner: &AppSpec, share: &Share) -> Option<Problem> {
+    fn of_app(owner: &AppSpec, share: &Share) -> Option<Problem> {
         let kind = share.kind.as_deref()?;
         let owned: BTreeSet<&str> = owner
             .addons

@@ -11,7 +11,7 @@ const SIZE_LIMIT: usize = 256 * 1024;
 const STRIDE: usize = 1024;
 
 /// The text of one file, and where its lines begin.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
     /// Its path from the repo's root.
     pub(crate) file: String,

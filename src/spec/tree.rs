@@ -3,8 +3,8 @@
 //! Guarantees: one walk gives both the values and their places; hostile input ends in an error with a line, in time that grows with the
 //! file's size only.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::{Map, Number, Value};
 use toml::de::{DeTable, DeValue};
@@ -33,22 +33,49 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Tree {
     /// The file.
-    pub(crate) source: Source,
+    pub(crate) source: Arc<Source>,
     /// Its content; always an object.
     pub(crate) value: Value,
-    places: BTreeMap<String, Place>,
+    /// Where everything stands.
+    pub(crate) places: Arc<Places>,
+}
+
+/// Where every value of a file stands, by JSON pointer, in the order of pointers.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Places(Vec<(String, Place)>);
+
+impl Places {
+    fn new(mut places: Vec<(String, Place)>) -> Self {
+        places.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Self(places)
+    }
+
+    /// Where one value stands.
+    pub(crate) fn get(&self, pointer: &str) -> Option<&Place> {
+        let found = self
+            .0
+            .binary_search_by(|(known, _)| known.as_str().cmp(pointer));
+        found.ok().map(|index| &self.0[index].1)
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Place)> {
+        self.0
+            .iter()
+            .map(|(pointer, place)| (pointer.as_str(), place))
+    }
 }
 
 impl Tree {
     /// Reads a file. Syntax errors come all at once, and then nothing else is said of the file.
     pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Self, Vec<Diagnostic>> {
-        let source = text_of(file, bytes)?;
+        let source = Arc::new(text_of(file, bytes)?);
         let (table, errors) = DeTable::parse_recoverable(&source.text);
         if !errors.is_empty() {
             return Err(syntax::diagnostics(&source, &errors));
         }
         let mut walk = Walk {
-            places: BTreeMap::new(),
+            places: Vec::new(),
             nodes: 0,
             problems: Vec::new(),
         };
@@ -60,7 +87,7 @@ impl Tree {
             return Ok(Self {
                 source,
                 value,
-                places,
+                places: Arc::new(Places::new(places)),
             });
         }
         Err(problems
@@ -90,9 +117,7 @@ impl Tree {
 
     /// Every pointer with its place, in pointer order.
     pub(crate) fn places(&self) -> impl Iterator<Item = (&str, &Place)> {
-        self.places
-            .iter()
-            .map(|(pointer, place)| (pointer.as_str(), place))
+        self.places.iter()
     }
 
     /// An error that marks a value.
@@ -126,7 +151,24 @@ impl Tree {
 
 /// One step of a JSON pointer, escaped.
 pub(crate) fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+    if key.contains(['~', '/']) {
+        key.replace('~', "~0").replace('/', "~1")
+    } else {
+        key.to_owned()
+    }
+}
+
+/// The pointer of a key in a table.
+fn below(table: &str, key: &str) -> String {
+    let mut pointer = String::with_capacity(table.len() + 1 + key.len());
+    pointer.push_str(table);
+    pointer.push('/');
+    if key.contains(['~', '/']) {
+        pointer.push_str(&escape(key));
+    } else {
+        pointer.push_str(key);
+    }
+    pointer
 }
 
 /// One step of a JSON pointer, as the key was written.
@@ -137,7 +179,7 @@ pub(crate) fn unescape(step: &str) -> String {
 type Problem = (Range<usize>, String, Option<String>);
 
 struct Walk {
-    places: BTreeMap<String, Place>,
+    places: Vec<(String, Place)>,
     nodes: usize,
     problems: Vec<Problem>,
 }
@@ -147,7 +189,7 @@ impl Walk {
         let mut map = Map::new();
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            let pointer = format!("{at}/{}", escape(name));
+            let pointer = below(at, name);
             let place = Place {
                 key: key.span(),
                 value: value.span(),
@@ -186,7 +228,7 @@ impl Walk {
             return None;
         }
         let json = self.value(value, &place, &pointer, depth);
-        self.places.insert(pointer, place);
+        self.places.push((pointer, place));
         json
     }
 

@@ -109,6 +109,13 @@ impl Store {
         self.keep((Kind::Attempt, app, attempt.key.as_str()), attempt);
     }
 
+    /// Forgets every failed attempt.
+    pub(super) fn forget_attempts(&self) {
+        for (app, attempt) in self.attempts() {
+            self.forget_attempt(&app, &attempt.key);
+        }
+    }
+
     /// Forgets failed attempts at a target of an app.
     pub fn forget_attempt(&self, app: &AppName, target: &Digest) {
         self.forget((Kind::Attempt, app, target.as_str()));

@@ -55,8 +55,8 @@ impl Store {
         rows.into_iter().filter_map(parse).collect()
     }
 
-    /// Remembers a value.
-    pub(super) fn keep<T: Serialize>(&self, (kind, app, name): Place<'_>, value: &T) {
+    /// Remembers a value; says whether it was written.
+    pub(super) fn keep<T: Serialize>(&self, (kind, app, name): Place<'_>, value: &T) -> bool {
         let value = serde_json::to_string(value).expect("what is remembered serialises");
         let sum = sum((kind.as_str(), app.as_str(), name), &value);
         self.write("remember something in", |db| {
@@ -65,17 +65,17 @@ impl Store {
                  ON CONFLICT (kind, app, name) DO UPDATE SET value = ?4, sum = ?5",
                 params![kind.as_str(), app.as_str(), name, value, sum],
             )
-        });
+        })
     }
 
-    /// Forgets a value.
-    pub(super) fn forget(&self, (kind, app, name): Place<'_>) {
+    /// Forgets a value; says whether that was written.
+    pub(super) fn forget(&self, (kind, app, name): Place<'_>) -> bool {
         self.write("forget something in", |db| {
             db.execute(
                 "DELETE FROM memo WHERE kind = ?1 AND app = ?2 AND name = ?3",
                 params![kind.as_str(), app.as_str(), name],
             )
-        });
+        })
     }
 }
 

@@ -40,6 +40,9 @@ pub use repairs::Repairs;
 /// The schema's version; a newer one is refused.
 const SCHEMA_VERSION: i64 = 2;
 
+/// The kernel's number for an input/output error.
+const EIO: i32 = 5;
+
 /// How many events are kept.
 const EVENTS_KEPT: i64 = 10_000;
 
@@ -118,10 +121,18 @@ impl Store {
     fn begin_life(&self, origin: &Origin, doubt: Option<String>) {
         let rebooted = self.meta("boot").as_ref() != Some(&origin.boot);
         self.note_deaths(rebooted);
+        if self
+            .meta("settings")
+            .is_some_and(|it| it != origin.settings)
+        {
+            // What failed under other settings is tried at once.
+            self.forget_attempts();
+        }
         self.write("sign", |db| {
             set_meta(db, "agent", env!("CARGO_PKG_VERSION"))?;
             set_meta(db, "install", &origin.install)?;
             set_meta(db, "boot", &origin.boot)?;
+            set_meta(db, "settings", &origin.settings)?;
             match &origin.machine {
                 Some(machine) => set_meta(db, "machine", machine),
                 None => Ok(0),
@@ -169,6 +180,30 @@ impl Store {
     /// Whether an input/output error has shown that the disk is not to be trusted: then the agent ends, and the next one looks anew.
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::SeqCst)
+    }
+
+    /// Something else than the store met an input/output error: from now on nothing is written here either.
+    pub fn distrust(&self, error: &(dyn std::error::Error + 'static)) {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if error_number(error) == Some(EIO) {
+                return self.lose_trust(crate::execute::chain(error));
+            }
+            cause = error.source();
+        }
+    }
+
+    /// The same for an error whose causes are words only.
+    pub fn distrust_words(&self, words: &str) {
+        if words.ends_with(&std::io::Error::from_raw_os_error(EIO).to_string()) {
+            self.lose_trust(words.to_owned());
+        }
+    }
+
+    fn lose_trust(&self, problem: String) {
+        tracing::error!("The disk is no longer trusted: {problem}.");
+        self.broken.store(true, Ordering::SeqCst);
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
     }
 
     /// Remembers an event.
@@ -266,19 +301,22 @@ impl Store {
         }
     }
 
-    /// Writes, unless the disk has shown that it is not to be trusted: what an input/output error left may not be written over.
+    /// Writes, unless the disk has shown that it is not to be trusted: what an input/output error left may not be written over. Says whether it
+    /// was written.
     fn write(
         &self,
         doing: &'static str,
         statement: impl FnOnce(&Connection) -> rusqlite::Result<usize>,
-    ) {
+    ) -> bool {
         if self.is_broken() {
-            return;
+            return false;
         }
-        match statement(&self.lock()) {
+        let written = statement(&self.lock());
+        match &written {
             Ok(_) => *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = None,
-            Err(error) => self.fail(doing, &error),
+            Err(error) => self.fail(doing, error),
         }
+        written.is_ok()
     }
 
     /// Says once what is wrong, not at every further attempt.
@@ -299,4 +337,9 @@ impl Store {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The kernel's number of an error, where it has one.
+fn error_number(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    error.downcast_ref::<std::io::Error>()?.raw_os_error()
 }

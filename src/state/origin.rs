@@ -9,6 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
+use hop3_plugin_api::Digest;
 use rusqlite::{Connection, OptionalExtension as _};
 
 /// What a store is expected to belong to.
@@ -20,13 +21,15 @@ pub struct Origin {
     pub machine: Option<String>,
     /// The kernel's name for the time since it started.
     pub boot: String,
+    /// What the operator's settings amount to: with others a failure may come out differently.
+    pub settings: String,
     /// Whether apps are deployed here: then there must have been a store.
     pub deployed: bool,
 }
 
 impl Origin {
-    /// The origin of a store in this data dir on this machine.
-    pub fn of(data_dir: &Path, install: &str) -> Self {
+    /// The origin of a store in this data dir on this machine, under these settings.
+    pub fn of(data_dir: &Path, install: &str, settings: &Digest) -> Self {
         let text = |path: &str| {
             let text = std::fs::read_to_string(path).ok()?;
             Some(text.trim().to_owned()).filter(|text| !text.is_empty())
@@ -35,6 +38,7 @@ impl Origin {
             install: install.to_owned(),
             machine: text("/etc/machine-id"),
             boot: text("/proc/sys/kernel/random/boot_id").unwrap_or_default(),
+            settings: settings.to_string(),
             deployed: has_apps(data_dir),
         }
     }

@@ -44,14 +44,14 @@ impl Store {
         kept.map(|(app, _, pause)| (app, pause)).collect()
     }
 
-    /// Remembers an app's pause.
-    pub fn set_pause(&self, app: &AppName, pause: &Pause) {
-        self.keep((Kind::Pause, app, ""), pause);
+    /// Remembers an app's pause; says whether it was written.
+    pub fn set_pause(&self, app: &AppName, pause: &Pause) -> bool {
+        self.keep((Kind::Pause, app, ""), pause)
     }
 
-    /// Forgets an app's pause.
-    pub fn end_pause(&self, app: &AppName) {
-        self.forget((Kind::Pause, app, ""));
+    /// Forgets an app's pause; says whether that was written.
+    pub fn end_pause(&self, app: &AppName) -> bool {
+        self.forget((Kind::Pause, app, ""))
     }
 
     /// Apps that a person has said may be removed together with many others.
@@ -60,9 +60,9 @@ impl Store {
         kept.map(|(app, _, ())| app).collect()
     }
 
-    /// Remembers that an app may be removed.
-    pub fn approve(&self, app: &AppName) {
-        self.keep((Kind::Approval, app, ""), &());
+    /// Remembers that an app may be removed; says whether it was written.
+    pub fn approve(&self, app: &AppName) -> bool {
+        self.keep((Kind::Approval, app, ""), &())
     }
 
     /// Forgets that an app may be removed.

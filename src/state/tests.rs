@@ -31,6 +31,7 @@ fn origin() -> Origin {
         install: "0123".to_owned(),
         machine: Some("a-machine".to_owned()),
         boot: "a-boot".to_owned(),
+        settings: "some".to_owned(),
         deployed: true,
     }
 }
@@ -362,6 +363,17 @@ fn t40_deaths_at_different_steps_or_targets_by_a_reboot_or_before_a_success_blam
         assert_eq!(die_amid(&place, &origin(), "build", "a"), []);
         place.open(&origin()).unwrap().survived(&app("shop"));
     }
+}
+
+#[test]
+fn what_failed_under_other_settings_of_the_operator_is_tried_at_once() {
+    let place = Place::filled();
+    assert_eq!(place.open(&origin()).unwrap().attempts().len(), 20);
+    let changed = Origin {
+        settings: "others".to_owned(),
+        ..origin()
+    };
+    assert_eq!(place.open(&changed).unwrap().attempts(), []);
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Findings, Validator, names};
+use super::{Findings, Validator};
 use crate::config::HostConfig;
-use crate::desired::walk::{Candidate, Walk};
+use crate::desired::walk::{Candidate, Content, Walk};
 use crate::spec::Diagnostic;
 use crate::spec::suggest::{did_you_mean, shortened};
 use crate::spec::tree::Tree;
@@ -39,12 +39,12 @@ pub(super) struct Group {
 /// Reads a host file and says what there is to say of it alone.
 pub(super) fn read(
     path: &str,
-    content: Result<Vec<u8>, Diagnostic>,
+    content: Content,
     validator: &Validator<'_>,
     findings: &mut Findings,
 ) -> Option<(HostConfig, Tree)> {
     findings.files += 1;
-    let read = content.map_err(|problem| vec![problem]).and_then(|bytes| {
+    let read = content.map_err(|problem| vec![*problem]).and_then(|bytes| {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         findings.sources.insert(path.to_owned(), text);
         let tree = Tree::read(path, &bytes)?;
@@ -53,8 +53,6 @@ pub(super) fn read(
     match read {
         Ok((config, tree)) => {
             findings.diagnostics.extend(config.notes.iter().cloned());
-            let strangers = names::of_host(&config, &tree, validator.registry);
-            findings.diagnostics.extend(strangers);
             Some((config, tree))
         }
         Err(errors) => {

@@ -5,7 +5,6 @@
 //! what looks like a credential, and none shows what lies in `secrets/`.
 
 mod hosts;
-mod names;
 mod recipients;
 mod repo;
 mod report;
@@ -16,19 +15,15 @@ use std::collections::BTreeSet;
 use hop3_plugin_api::{SourceEntry, SourceTree};
 
 use crate::config::AgentConfig;
-use crate::desired::walk::{AppDir, Parsed, content, parse_app};
-use crate::registry::Registry;
+use crate::desired::walk::{AppDir, content, parse_app};
 use crate::schema::Schemas;
-use crate::spec::{AppFiles, Diagnostic, LoadedApp, Position, Sources, load_app};
+use crate::spec::{AppFiles, AppSpec, Diagnostic, LoadedApp, Position, Sources, Unbuilt, load_app};
 
 pub use report::{Remark, Report};
 
 /// What the binary knows.
-#[derive(Clone, Copy)]
 pub struct Validator<'a> {
-    /// What is linked.
-    pub registry: &'a Registry,
-    /// Composed schemas.
+    /// Composed schemas, which know what is linked.
     pub schemas: &'a Schemas,
 }
 
@@ -72,6 +67,9 @@ impl Findings {
         let diagnostics = others.diagnostics.into_iter();
         self.diagnostics.extend(diagnostics.map(|mut found| {
             found.position.file = renamed(&found.position.file);
+            if let Some(related) = &mut found.related {
+                related.position.file = renamed(&related.position.file);
+            }
             found
         }));
         let sources = others.sources.into_iter();
@@ -90,7 +88,7 @@ impl Findings {
     #[must_use]
     pub fn settled(mut self) -> Self {
         for found in &mut self.diagnostics {
-            found.settle(self.sources.get(&found.position.file).map(String::as_str));
+            found.settle(&self.sources);
         }
         let rank = |found: &Diagnostic| (found.severity, found.position.clone(), found.key.clone());
         self.diagnostics.sort_by_cached_key(rank);
@@ -106,9 +104,12 @@ impl Findings {
         (errors, self.diagnostics.len() - errors)
     }
 
+    /// Takes what was found in an app, and what a valid one still has to be told; its spec stays.
     fn take(&mut self, loaded: &mut LoadedApp) {
         self.files += loaded.sources.len();
         self.diagnostics.append(&mut loaded.diagnostics);
+        self.diagnostics
+            .extend(loaded.spec.iter().flat_map(unbuilt));
         self.sources.extend(std::mem::take(&mut loaded.sources));
     }
 }
@@ -118,23 +119,8 @@ impl Validator<'_> {
     pub fn app(&self, path: &str, tree: &dyn SourceTree) -> Option<Findings> {
         let mut parsed = parse_app(self.schemas, path, tree)?;
         let mut findings = Findings::default();
-        self.parsed(&mut parsed, &mut findings);
-        Some(findings)
-    }
-
-    /// Takes what was found in an app; its spec stays.
-    fn parsed(&self, parsed: &mut Parsed, findings: &mut Findings) {
         findings.take(&mut parsed.app);
-        self.remarks(&parsed.app, findings);
-    }
-
-    /// What a valid spec still has to be told.
-    fn remarks(&self, loaded: &LoadedApp, findings: &mut Findings) {
-        if let Some(spec) = &loaded.spec {
-            let notes = names::of_app(spec, self.registry);
-            findings.diagnostics.extend(notes);
-            findings.diagnostics.extend(names::unbuilt(spec));
-        }
+        Some(findings)
     }
 
     /// Checks one file of a directory. `directory` is what messages call it; a spec is named after it.
@@ -145,7 +131,7 @@ impl Validator<'_> {
             Ok(bytes) => bytes,
             Err(problem) => {
                 findings.files += 1;
-                findings.diagnostics.push(problem);
+                findings.diagnostics.push(*problem);
                 return findings;
             }
         };
@@ -197,7 +183,6 @@ impl Validator<'_> {
             },
         );
         findings.take(&mut loaded);
-        self.remarks(&loaded, findings);
     }
 
     /// Checks the operator's `agent.toml`.
@@ -211,6 +196,18 @@ impl Validator<'_> {
     }
 }
 
+/// Notes on what is valid and cannot be carried out by this version.
+fn unbuilt(spec: &AppSpec) -> Vec<Diagnostic> {
+    let note = |unbuilt: &Unbuilt| {
+        let message = format!(
+            "{} is valid but not built yet, so this app will not be planned",
+            unbuilt.what
+        );
+        Diagnostic::note_at(unbuilt.at.clone(), message).key(&spec.pointer(&unbuilt.at))
+    };
+    spec.unbuilt.iter().map(note).collect()
+}
+
 fn kind_of(path: &str) -> Kind {
     let mut steps = path.rsplit('/');
     let (name, directory) = (steps.next().unwrap_or_default(), steps.next());
@@ -219,10 +216,16 @@ fn kind_of(path: &str) -> Kind {
         (_, "agent.toml") => Kind::Agent,
         (_, "Procfile") => Kind::Procfile,
         (Some("secrets"), "recipients.txt") => Kind::Recipients,
-        (Some("hosts"), name) if name.ends_with(".toml") => Kind::Host,
-        (_, name) if name.ends_with(".age") => Kind::Secret,
+        (Some("hosts"), name) if has_extension(name, "toml") => Kind::Host,
+        (_, name) if has_extension(name, "age") => Kind::Secret,
         _ => Kind::Spec,
     }
+}
+
+/// The names that count are written in lower case.
+fn has_extension(name: &str, extension: &str) -> bool {
+    let found = name.rsplit_once('.');
+    found.is_some_and(|(_, found)| found == extension)
 }
 
 #[cfg(test)]

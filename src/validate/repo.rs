@@ -36,7 +36,7 @@ impl Validator<'_> {
             texts: true,
         };
         let hosts = Hosts::read(&walk, self, findings).map_err(of("hosts"))?;
-        let secrets = repo.tree("secrets").map_err(of("secrets"))?;
+        let secrets = walk.directory("secrets").map_err(of("secrets"))?;
         let secrets = Secrets::read(secrets.as_deref(), findings).map_err(of("secrets"))?;
         let none = || "the config repo has no `apps` directory".to_owned();
         let candidates = walk.candidates().and_then(|found| found.ok_or_else(none));
@@ -46,7 +46,7 @@ impl Validator<'_> {
             match app {
                 Some(app) => {
                     let loaded = Arc::get_mut(&mut app.loaded).expect("nobody else has it yet");
-                    self.parsed(loaded, findings);
+                    findings.take(&mut loaded.app);
                 }
                 None => findings.diagnostics.push(no_app(candidate)),
             }

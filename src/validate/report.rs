@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Findings;
-use crate::spec::{Diagnostic, Severity};
+use crate::spec::{Diagnostic, Related, Severity, Sources};
 
 /// Everything that was found in all files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -52,6 +52,29 @@ pub struct Remark {
     /// What stands beside the mark in an excerpt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// Another place that explains this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub related: Option<Place>,
+}
+
+/// Another place of the same file, or of another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Place {
+    /// The file.
+    pub file: String,
+    /// The line where it begins.
+    pub line: u32,
+    /// The column where it begins.
+    pub column: u32,
+    /// The line where it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_line: Option<u32>,
+    /// The column behind its last character.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_column: Option<u32>,
+    /// What stands beside it in an excerpt.
+    pub label: String,
 }
 
 impl Report {
@@ -65,15 +88,15 @@ impl Report {
             errors,
             notes,
             diagnostics: remarks
-                .map(|found| Remark::new(found, findings.sources.get(&found.position.file)))
+                .map(|found| Remark::new(found, &findings.sources))
                 .collect(),
         }
     }
 }
 
 impl Remark {
-    fn new(found: &Diagnostic, text: Option<&String>) -> Self {
-        let end = text.and_then(|text| found.end(text));
+    fn new(found: &Diagnostic, sources: &Sources) -> Self {
+        let end = found.end(sources);
         Self {
             severity: found.severity,
             file: found.position.file.clone(),
@@ -85,6 +108,21 @@ impl Remark {
             message: found.message.clone(),
             hint: found.hint.clone(),
             label: found.label.clone(),
+            related: found.related.as_ref().map(|it| Place::new(it, sources)),
+        }
+    }
+}
+
+impl Place {
+    fn new(related: &Related, sources: &Sources) -> Self {
+        let end = related.end(sources);
+        Self {
+            file: related.position.file.clone(),
+            line: related.position.line,
+            column: related.position.column,
+            end_line: end.map(|(line, _)| line),
+            end_column: end.map(|(_, column)| column),
+            label: related.label.clone(),
         }
     }
 }

@@ -89,13 +89,6 @@ impl Secrets {
 
     fn lack(&self, name: &str, without: &[String], all: bool) -> (String, String) {
         let shown = shortened(name);
-        if !is_name(name) {
-            let hint = "use letters, digits, `.`, `-` and `_`, and no path: the host's own directory is found by itself";
-            return (
-                format!("`{shown}` cannot be the name of a secret"),
-                hint.to_owned(),
-            );
-        }
         if !all {
             let first = without.first().map_or("", String::as_str);
             return (
@@ -136,12 +129,6 @@ impl Secrets {
         }
         notes
     }
-}
-
-/// Whether a text can be a file's name, and of no file that is hidden.
-fn is_name(text: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
-    !text.is_empty() && !text.starts_with('.') && text.chars().all(plain)
 }
 
 fn path(host: &str, name: &str) -> String {
@@ -190,7 +177,7 @@ fn secret(
         &(path.clone(), entry.kind),
     ) {
         Ok(bytes) => plaintext(&path, &bytes),
-        Err(problem) => Some(problem),
+        Err(problem) => Some(*problem),
     };
     let name = entry.name.strip_suffix(".age").map(str::to_owned);
     if found.is_none() && name.is_none() {

@@ -19,6 +19,12 @@ use crate::world::{World, load, released};
 #[serde(default, deny_unknown_fields)]
 struct Found {
     apps: BTreeMap<AppName, FoundApp>,
+    /// Paused apps, and in which words.
+    paused: BTreeMap<AppName, String>,
+    /// Whether the disk has little left.
+    scarce: bool,
+    /// Why the agent's memory is younger than what it describes.
+    doubt: Option<String>,
 }
 
 /// Releases, the oldest first, each made from another directory of the case that holds `apps/`.
@@ -38,6 +44,8 @@ struct FoundApp {
     forgotten: bool,
     unfinished: bool,
     pinned: Option<u32>,
+    /// The same, by the agent, because the release that is asked for did not stay up.
+    returned: Option<u32>,
 }
 
 #[test]
@@ -101,10 +109,13 @@ fn plan_of(case: &Path) -> Plan {
         let observed = app.observed(case, name, &world.desired);
         world.observed.insert(name.clone(), observed);
     }
-    let nobody = BTreeSet::new();
-    world.holds.spared = spared(&world.desired, &world.observed, (&nobody, None));
+    let (nobody, doubt) = (BTreeSet::new(), found.doubt.as_deref());
+    world.holds.spared = spared(&world.desired, &world.observed, (&nobody, doubt));
+    world.holds.paused.clone_from(&found.paused);
+    world.holds.scarce = found.scarce;
     let facts = Facts {
         healthy: world.observed.keys().cloned().collect(),
+        doubt: found.doubt.clone(),
         ..Facts::default()
     };
     gate(world.plan(), &facts)
@@ -147,11 +158,11 @@ impl FoundApp {
                 .unfinished
                 .insert(u32::try_from(count).unwrap() + 1);
         }
-        observed.pin = self.pinned.map(|release| Pin {
+        observed.pin = self.pinned.or(self.returned).map(|release| Pin {
             release,
             against: desired.apps[name].target.key(),
             why: "the new one is slow".to_owned(),
-            returned: false,
+            returned: self.returned.is_some(),
         });
         observed
     }

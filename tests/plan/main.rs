@@ -9,5 +9,8 @@
 )]
 
 mod cases;
+mod model;
 mod properties;
+mod strangers;
+mod upgrade;
 mod world;

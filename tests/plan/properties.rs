@@ -166,6 +166,23 @@ proptest! {
     }
 
     #[test]
+    fn where_the_disk_has_little_left_room_is_made_once(cases in cases(), overlaps: bool) {
+        let mut world = World::new(&cases, overlaps, &noise());
+        world.observed.values_mut().for_each(|observed| observed.has_cache = true);
+        world.apply(&world.plan());
+        prop_assert!(world.plan().is_empty(), "a cache alone is no reason to do anything");
+        world.holds.scarce = true;
+        let plan = world.plan();
+        world.apply(&plan);
+        let next = world.plan();
+        prop_assert!(next.is_empty(), "first: {plan:#?}\nthen: {next:#?}");
+        for (app, observed) in &world.observed {
+            let held = plan.held.iter().any(|held| held.app == *app && held.hold != HoldKind::Pinned);
+            prop_assert!(held || !observed.has_cache, "{app}");
+        }
+    }
+
+    #[test]
     fn each_step_needs_earlier_ones_only_and_stands_at_its_number(cases in cases(), overlaps: bool) {
         let plan = World::new(&cases, overlaps, &noise()).plan();
         for change in &plan.changes {
@@ -267,7 +284,7 @@ proptest! {
         let facts = Facts {
             healthy: world.observed.keys().filter(|_| healthy).cloned().collect(),
             doubt: doubt.then(|| "the state was lost".to_owned()),
-            room: if full { Room::ReadOnly } else { Room::Enough },
+            room: if full { Room::ReadOnly } else { Room::Scarce },
             ..Facts::default()
         };
         let gated = gate(plan.clone(), &facts);

@@ -109,6 +109,7 @@ fn t24_no_spelling_of_a_host_name_takes_it_from_its_holder() {
     let surroundings = Surroundings {
         holders,
         broken: BTreeSet::new(),
+        ..Surroundings::default()
     };
     for mask in MASKS {
         let specs = [claim(&schemas, "apps/aaa", mask), victim.clone()];
@@ -141,6 +142,7 @@ fn t24_a_newcomer_s_wildcard_or_catch_all_never_holds_the_victim() {
     let surroundings = Surroundings {
         holders: BTreeMap::from([holder]),
         broken: BTreeSet::new(),
+        ..Surroundings::default()
     };
     for wildcard in ["*.test", "*.bank.test", "_"] {
         let specs = [

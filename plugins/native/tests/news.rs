@@ -6,7 +6,11 @@
     reason = "these tests look at the machine from outside, listen as the agent does, and panic when it is not as it should be"
 )]
 
-#[expect(dead_code, reason = "only some of the shared machine is used here")]
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "only some of the shared machine is used here"
+)]
 mod machine;
 
 use std::os::unix::net::UnixDatagram;

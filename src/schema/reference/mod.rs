@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use self::outline::{Row, Section, outline};
 use super::Schemas;
 use super::samples::{SAMPLES, samples};
-use crate::spec::{AppFiles, AppSpec, load_app};
+use crate::spec::{AppFiles, AppSpec, Unbuilt, load_app};
 
 /// What a page is about.
 struct Page {
@@ -100,18 +100,33 @@ fn unbuilt(schemas: &Schemas) -> BTreeSet<String> {
             procfile: None,
         };
         if let Some(spec) = load_app(schemas, &files).spec {
-            let found = spec.unbuilt.iter().map(|it| spec.pointer(&it.at));
+            let found = spec.unbuilt.iter().map(|it| named(it, &spec));
             pointers.extend(found.map(|pointer| generalised(&pointer, &spec)));
         }
     }
     pointers
 }
 
+/// The key that is not built. Some are told at their section: `[source] git` stands at `/source`.
+fn named(unbuilt: &Unbuilt, spec: &AppSpec) -> String {
+    let pointer = spec.pointer(&unbuilt.at);
+    let key = unbuilt.what.split_once("] ").map_or("", |(_, key)| key);
+    let below = format!("{pointer}/{key}");
+    if spec.positions.has(&below) {
+        below
+    } else {
+        pointer
+    }
+}
+
 /// A pointer into a sample as one into its schema: of any item of a list, of any name of a form.
 fn generalised(pointer: &str, spec: &AppSpec) -> String {
     if let Some(name) = pointer.strip_prefix("/env/") {
         let form = format!("/env/{name}/");
-        let key = spec.positions.keys().find_map(|it| it.strip_prefix(&form));
+        let key = spec
+            .positions
+            .pointers()
+            .find_map(|it| it.strip_prefix(&form));
         return format!("/env/<name>/{}", key.unwrap_or_default());
     }
     let step = |step: &str| match step.parse::<usize>() {
@@ -181,8 +196,9 @@ fn section_text(section: &Section) -> String {
 fn row_text(row: &Row) -> String {
     let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
     let mark = if row.unbuilt { "*Not built.* " } else { "" };
+    let needed = if row.required { "Required. " } else { "" };
     format!(
-        "| `{}` | {} | {} | {} | {mark}{} |\n",
+        "| `{}` | {} | {} | {} | {mark}{needed}{} |\n",
         row.key,
         cell(&row.kind),
         cell(&row.default.as_deref().map(words::code).unwrap_or_default()),

@@ -28,6 +28,8 @@ pub(super) struct Row {
     pub(super) default: Option<String>,
     pub(super) example: Option<String>,
     pub(super) meaning: String,
+    /// Whether its table needs it.
+    pub(super) required: bool,
     pub(super) unbuilt: bool,
 }
 
@@ -54,6 +56,8 @@ struct Place {
     pointer: String,
     list: bool,
     depth: usize,
+    /// Whether nothing in it is built.
+    unbuilt: bool,
 }
 
 impl Place {
@@ -77,6 +81,7 @@ impl Place {
             pointer: format!("{}/{}{items}", self.pointer, escape(key)),
             list,
             depth: self.depth + 1,
+            unbuilt: self.unbuilt,
         }
     }
 }
@@ -125,6 +130,7 @@ impl Outline<'_> {
             pointer: String::new(),
             list: false,
             depth: 0,
+            unbuilt: false,
         };
         let mut rows = self.rows(schema, &place);
         rows.retain(|row| !is_object(&schema["properties"][&row.key]));
@@ -148,14 +154,20 @@ impl Outline<'_> {
 
     /// A table or a list of tables, with everything in it.
     fn section(&mut self, schema: &Value, place: &Place) {
+        let place = &Place {
+            unbuilt: place.unbuilt
+                || words::says_unbuilt(schema)
+                || self.is_unbuilt(place.pointer.trim_end_matches("/*")),
+            ..place.clone()
+        };
         let mut description = words::description(schema);
         if let Some(twin) = self.twin(schema, place) {
-            description.push_str(&format!(" The keys are those of `{twin}`."));
+            description = format!("{description} The keys are those of `{twin}`.");
             self.sections.push(Section {
                 title: place.title(),
                 depth: place.depth,
                 description,
-                unbuilt: false,
+                unbuilt: place.unbuilt,
                 rows: Vec::new(),
             });
             return;
@@ -169,7 +181,7 @@ impl Outline<'_> {
             title: place.title(),
             depth: place.depth,
             description,
-            unbuilt: self.is_unbuilt(place.pointer.trim_end_matches("/*")),
+            unbuilt: place.unbuilt,
             rows,
         });
         self.forms(schema, place);
@@ -196,15 +208,16 @@ impl Outline<'_> {
 
     /// The keys of a table that are no tables themselves.
     fn rows(&self, schema: &Value, place: &Place) -> Vec<Row> {
-        let plain =
-            properties(schema).filter(|(_, inner)| !is_table(inner) && !is_list_of_tables(inner));
-        let plain = plain.filter(|(key, _)| {
-            !(*key == "enabled"
-                && place.path.starts_with("plugin.")
-                && place.path != "plugin.<name>")
-        });
+        // Every plugin has it; it is told once.
+        let told = place.path.starts_with("plugin.") && place.path != "plugin.<name>";
+        let plain = properties(schema)
+            .filter(|(_, inner)| !is_table(inner) && !is_list_of_tables(inner))
+            .filter(|(key, _)| !(told && *key == "enabled"));
         let mut rows: Vec<Row> = plain
-            .map(|(key, inner)| self.row(key, inner, place))
+            .map(|(key, inner)| Row {
+                required: requires(schema, key),
+                ..self.row(key, inner, place)
+            })
             .collect();
         let anything = Value::Bool(true);
         let open = rows.is_empty() && !is_table(schema) && is_object(schema);
@@ -224,7 +237,8 @@ impl Outline<'_> {
             default: schema.get("default").map(words::toml),
             example: value.map(|value| words::assignment(key, &value)),
             meaning: meaning(schema),
-            unbuilt: self.is_unbuilt(&pointer) || words::says_unbuilt(schema),
+            required: false,
+            unbuilt: place.unbuilt || self.is_unbuilt(&pointer) || words::says_unbuilt(schema),
             pointer,
         }
     }
@@ -248,7 +262,8 @@ impl Outline<'_> {
             default: None,
             example: first.map(|(key, value)| words::assignment(key, value)),
             meaning: meaning(schema),
-            unbuilt: self.is_unbuilt(&place.pointer),
+            required: false,
+            unbuilt: place.unbuilt || self.is_unbuilt(&place.pointer),
         }
     }
 
@@ -265,7 +280,9 @@ impl Outline<'_> {
             let rows: Vec<Row> = properties(then)
                 .map(|(key, inner)| self.row(key, inner, &place.below("<name>", false)))
                 .collect();
-            let unbuilt = rows.iter().any(|row| self.is_unbuilt(&row.pointer));
+            let told_by = condition.pointer("/required/0").and_then(Value::as_str);
+            let mut deciding = rows.iter().filter(|row| Some(row.key.as_str()) == told_by);
+            let unbuilt = place.unbuilt || deciding.any(|row| row.unbuilt);
             self.sections.push(Section {
                 title: below.path.clone(),
                 depth: place.depth + 1,
@@ -314,6 +331,11 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
         .into_iter()
         .flatten()
         .map(|(key, value)| (key.as_str(), value))
+}
+
+fn requires(schema: &Value, key: &str) -> bool {
+    let required = schema.get("required").and_then(Value::as_array);
+    required.is_some_and(|keys| keys.iter().any(|it| it == key))
 }
 
 /// The schema of keys whose names are free.

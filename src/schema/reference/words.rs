@@ -3,13 +3,14 @@
 use serde_json::Value;
 
 use crate::schema::house::default_of;
-use crate::spec::check::kind_of_name;
+use crate::spec::check::name_of;
 
 /// A text as code; backticks in it need more of them around it.
 pub(super) fn code(text: &str) -> String {
-    match text.contains('`') {
-        true => format!("`` {text} ``"),
-        false => format!("`{text}`"),
+    if text.contains('`') {
+        format!("`` {text} ``")
+    } else {
+        format!("`{text}`")
     }
 }
 
@@ -110,7 +111,7 @@ pub(super) fn kind(schema: &Value) -> String {
         return short_rule(rule);
     }
     let pattern = schema.get("pattern").and_then(Value::as_str);
-    if let Some(what) = pattern.and_then(kind_of_name) {
+    if let Some(what) = pattern.and_then(name_of) {
         return what.to_owned();
     }
     let kinds: Vec<&str> = match schema.get("type") {
@@ -186,9 +187,9 @@ pub(super) fn toml(value: &Value) -> String {
                 .collect();
             format!("{{ {} }}", entries.join(", "))
         }
-        Value::String(text) => toml::Value::from(text.replace('\n', "\\n").as_str())
-            .to_string()
-            .replace("\\\\n", "\\n"),
+        // Escapes of JSON are escapes of TOML, too.
+        Value::String(text) if text.contains('\n') => Value::from(text.as_str()).to_string(),
+        Value::String(text) => toml::Value::from(text.as_str()).to_string(),
         other => other.to_string(),
     }
 }
@@ -237,6 +238,7 @@ mod tests {
 
     #[test]
     fn a_value_is_written_as_toml() {
+        assert_eq!(toml(&json!("a\nb\"")), "\"a\\nb\\\"\"");
         assert_eq!(
             assignment("a b", &json!({ "x": ["y\"", 1.5, true] })),
             "\"a b\" = { x = ['y\"', 1.5, true] }"

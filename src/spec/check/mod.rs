@@ -6,6 +6,8 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use self::words::name_of;
+
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Kind;
 use serde_json::Value;
@@ -34,10 +36,11 @@ pub(crate) struct Checked {
 
 /// Everything that the schema has against a file.
 pub(crate) fn check(tree: &Tree, kinds: &Kinds<'_>) -> Checked {
-    let instance = strict(&tree.value);
+    let stricter = has_whole_float(&tree.value).then(|| strict(&tree.value));
+    let instance = stricter.as_ref().unwrap_or(&tree.value);
     let mut found: BTreeMap<(usize, String, String), Diagnostic> = BTreeMap::new();
     let (mut faulty, mut omitted) = (BTreeSet::new(), 0);
-    for error in kinds.own.validator().iter_errors(&instance) {
+    for error in kinds.own.validator().iter_errors(instance) {
         let explain = Explain { tree, kinds };
         let (told, more) = explain.all(&error, ENOUGH.saturating_sub(found.len()));
         omitted += more;
@@ -66,6 +69,18 @@ fn needed(error: &ValidationError<'_>) -> String {
     }
 }
 
+/// Whether [`strict`] changes anything: hardly any file has such a number.
+fn has_whole_float(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            number.is_f64() && number.as_f64().is_some_and(|float| float.fract() == 0.0)
+        }
+        Value::Array(items) => items.iter().any(has_whole_float),
+        Value::Object(map) => map.values().any(has_whole_float),
+        _ => false,
+    }
+}
+
 /// A JSON schema takes `30.0` for an integer; TOML does not. Moved by the last bit, a float stays in every range and is no integer.
 pub(crate) fn strict(value: &Value) -> Value {
     match value {
@@ -83,11 +98,6 @@ pub(crate) fn strict(value: &Value) -> Value {
             .collect(),
         _ => value.clone(),
     }
-}
-
-/// What the names are called for which a schema has this pattern.
-pub(crate) fn kind_of_name(pattern: &str) -> Option<&'static str> {
-    words::NameRule::of_pattern(pattern).map(|rule| rule.what())
 }
 
 /// A pointer as people write it: `addons[0].type`.

@@ -53,11 +53,6 @@ impl NameRule {
         all.into_iter().flatten().collect()
     }
 
-    /// What names of the kind are called.
-    pub(super) fn what(&self) -> &'static str {
-        self.what
-    }
-
     /// What is wrong with a text.
     pub(super) fn refusal(&self, text: &str) -> String {
         if self.reserved(text) {
@@ -83,6 +78,11 @@ impl NameRule {
     fn reserved(&self, text: &str) -> bool {
         self.what == "app name" && !(self.valid)(text) && (self.valid)(&format!("{text}-app"))
     }
+}
+
+/// What a pattern of a schema stands for: "app name".
+pub(crate) fn name_of(pattern: &str) -> Option<&'static str> {
+    NameRule::of_pattern(pattern).map(|rule| rule.what)
 }
 
 /// A kind of name by its pattern.

@@ -1,5 +1,5 @@
-//! Data of others that a spec takes. It is read from the tree as it stands, for whoever compares specs with each other; whether it is there is
-//! not judged here.
+//! What a spec takes from other apps: data that is shared. It is read from the tree as it stands, for whoever compares specs with each other;
+//! whether it is there is not judged here.
 
 use serde_json::Value;
 
@@ -12,11 +12,14 @@ impl Draft<'_> {
         let addons = self.entries("/addons").chain(self.entries("/provider"));
         let text = |table: &Value, key| table.get(key)?.as_str().map(str::to_owned);
         addons
-            .filter_map(|(pointer, addon)| {
+            .filter_map(|(around, addon)| {
+                let pointer = format!("{around}/share-from");
+                let value = self.tree.place(&pointer).value;
                 Some(Share {
                     kind: text(addon, "type").or_else(|| text(addon, "name")),
                     from: text(addon, "share-from")?,
-                    at: self.position(&format!("{pointer}/share-from")),
+                    at: self.tree.source.position(value.start),
+                    pointer,
                 })
             })
             .collect()

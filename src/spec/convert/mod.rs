@@ -28,6 +28,7 @@ use super::app::{
 use super::diagnostic::{Diagnostic, ENOUGH, IntoHint, Related};
 use super::file::directory_name;
 use super::linked::Part;
+use super::positions::Positions;
 use super::procfile::Procfile;
 use super::sections::{
     Deploy, Docker, Drift, HopFile, InterruptPolicy, LimitsSection, Metadata, RolloutStrategy,
@@ -324,26 +325,15 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn positions(&self, procfile: &Procfile) -> BTreeMap<String, Position> {
-        let places = self.tree.places().map(|(pointer, place)| {
-            (
-                pointer.to_owned(),
-                self.tree.source.position(place.key.start),
-            )
-        });
-        let mut positions: BTreeMap<String, Position> = places.collect();
-        if let Some(start) = positions.get("/run/start").cloned() {
-            positions
-                .entry("/run/workers/web".to_owned())
-                .or_insert(start);
+    fn positions(&self, procfile: &Procfile) -> Positions {
+        let mut positions = Positions::new(&self.tree.source, &self.tree.places);
+        if let Some(start) = positions.get("/run/start") {
+            positions.add("/run/workers/web".to_owned(), start);
         }
         for entry in &procfile.entries {
-            let at = procfile
-                .source
-                .position(procfile.source.line(entry.line).start);
-            positions
-                .entry(format!("/run/workers/{}", entry.kind))
-                .or_insert(at);
+            let line = procfile.source.line(entry.line);
+            let at = procfile.source.position(line.start);
+            positions.add(format!("/run/workers/{}", entry.kind), at);
         }
         positions
     }

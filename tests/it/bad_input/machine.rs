@@ -32,7 +32,7 @@ fn a_second_agent_on_a_data_dir_is_refused_and_told_who_holds_it() {
 }
 
 #[test]
-fn a_proxy_whose_port_another_program_has_is_told_and_goes_live_when_it_is_free() {
+fn f25_a_proxy_whose_port_another_program_has_is_told_and_goes_live_when_it_is_free() {
     let mut host = TestHost::of_files(&PAGE);
     let squatter = TcpListener::bind(host.proxy).unwrap();
     host.start();
@@ -43,10 +43,11 @@ fn a_proxy_whose_port_another_program_has_is_told_and_goes_live_when_it_is_free(
     host.done(&["resume", "good"]);
     host.assert_settled(&["good"]);
     assert_eq!(page(&host, "good"), "good");
+    println!("row F25: 1 port of the proxy taken, 1 told by name, 1 live when it was free");
 }
 
 #[test]
-fn an_app_whose_port_another_program_took_comes_back_on_another() {
+fn f25_an_app_whose_port_another_program_took_comes_back_on_another() {
     let mut host = TestHost::of_files(&SERVER);
     host.start();
     host.assert_settled(&["server"]);
@@ -71,4 +72,7 @@ fn an_app_whose_port_another_program_took_comes_back_on_another() {
     host.until_answers("server", "/", |answer| answer.status == 200);
     host.assert_settled(&["server"]);
     assert_ne!(endpoint(&host), before);
+    println!(
+        "row F25: 1 port of an app taken, 1 app back on another port, 0 requests to the stranger"
+    );
 }

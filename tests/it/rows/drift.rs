@@ -13,10 +13,10 @@ type Edit = (&'static str, fn(&TestHost));
 
 const EDITS: [Edit; 12] = [
     ("an instance is killed", |host| {
-        process(host, "echo", "web.0").kill()
+        process(host, "echo", "web.0").kill();
     }),
     ("a supervisor is killed", |host| {
-        process(host, "guestbook", "supervisor").kill()
+        process(host, "guestbook", "supervisor").kill();
     }),
     ("an instance and its supervisor are killed", |host| {
         let instance = process(host, "echo", "web.0");
@@ -24,10 +24,10 @@ const EDITS: [Edit; 12] = [
         instance.signal(Signal::KILL);
     }),
     ("the proxy's worker is killed", |host| {
-        host.proxy_worker().kill()
+        host.proxy_worker().kill();
     }),
     ("the proxy's holder is killed", |host| {
-        host.proxy_holder().kill()
+        host.proxy_holder().kill();
     }),
     ("the whole proxy is killed", |host| {
         let (holder, worker) = (host.proxy_holder(), host.proxy_worker());
@@ -154,6 +154,10 @@ fn f34_a_repair_that_is_undone_again_and_again_ends_in_a_report() {
         until("the repair or the report", seen, |(told, mended)| {
             *told || *mended
         });
+        if !flapping(&host) {
+            host.until_running(&["echo"]);
+            host.sync();
+        }
         assert!(undone < 10, "it goes on for ever");
     }
     assert_eq!(undone, 6, "five repairs, and the sixth is not made");
@@ -186,13 +190,15 @@ fn f28_the_agent_knows_of_a_crash_at_once_and_not_at_its_next_look() {
     let supervisor = process(&host, "echo", "supervisor");
     let restarts = || {
         let app = host.app("echo");
-        app["instances"][0]["restarts"].as_u64()
+        let instances = app["instances"].as_array().into_iter().flatten();
+        let restarts = instances.filter_map(|it| it["restarts"].as_u64());
+        restarts.sum::<u64>()
     };
     let mut slowest = Duration::ZERO;
     for count in 1..=3 {
         process(&host, "echo", "web.0").kill();
         let begun = Instant::now();
-        until("the news", restarts, |known| *known == Some(count));
+        until("the news", restarts, |known| *known == count);
         slowest = slowest.max(begun.elapsed());
     }
     assert!(supervisor.lives());

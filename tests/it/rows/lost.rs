@@ -12,6 +12,9 @@ fn store(host: &TestHost) -> [PathBuf; 3] {
     ["state.db", "state.db-wal", "state.db-shm"].map(|name| host.path("data/agent").join(name))
 }
 
+/// What becomes of a store's bytes.
+type Damage<'a> = &'a dyn Fn(Vec<u8>) -> Vec<u8>;
+
 fn problem(host: &TestHost) -> String {
     let status = host.status();
     status["state-problem"]
@@ -67,7 +70,7 @@ fn f32_a_state_that_must_not_be_believed_is_set_aside_and_decides_nothing() {
     page_of(&host, "a", "two");
     host.commit("Two");
     host.assert_settled(&["a", "b", "c"]);
-    let damages: [(&str, &dyn Fn(Vec<u8>) -> Vec<u8>); 3] = [
+    let damages: [(&str, Damage<'_>); 3] = [
         ("older than what it describes", &|_| backup.clone()),
         ("damaged", &|_| vec![0; 8192]),
         ("damaged", &|bytes| bytes[..bytes.len() / 2].to_vec()),

@@ -91,6 +91,52 @@ fn ticks(process: &Process) -> u64 {
 }
 
 #[test]
+fn f35_looks_at_many_apps_cost_a_hundredth_of_a_processor_and_write_nothing() {
+    let (count, length) = if is_long() {
+        (300, Duration::from_mins(2))
+    } else {
+        (40, Duration::from_secs(8))
+    };
+    let names: Vec<String> = (0..count).map(name).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut host = pages(&names);
+    host.configure(|text| text.replace("poll = \"1s\"", "poll = \"1h\""));
+    host.start();
+    host.assert_settled(&names);
+    let agent = host.agent_process();
+    let written = |host: &TestHost| {
+        let store = ["state.db", "state.db-wal"].map(|name| host.path("data/agent").join(name));
+        store.map(|file| fs::metadata(file).and_then(|it| it.modified()).ok())
+    };
+    let (before, store, begun) = (ticks(&agent), written(&host), Instant::now());
+    idle(length);
+    let used = ticks(&agent) - before;
+    assert_eq!(
+        written(&host),
+        store,
+        "looks that see nothing new are remembered"
+    );
+    let per_mille = 1000 * u128::from(used) * 10 / begun.elapsed().as_millis();
+    row(
+        "F35",
+        &format!(
+            "{count} apps in rotation for {} s, {per_mille} per mille of a processor, 0 writes",
+            length.as_secs()
+        ),
+    );
+    // A hundredth for the looks, and as much for all else that an idle agent does.
+    assert!(per_mille <= 20, "{per_mille} per mille");
+}
+
+/// Lets time pass in which nobody asks the agent anything: what is measured is what it does by itself.
+fn idle(length: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < length {
+        std::thread::park_timeout(length.saturating_sub(begun.elapsed()));
+    }
+}
+
+#[test]
 fn f17_many_apps_that_fail_for_ever_cost_little_and_are_tried_ever_more_rarely() {
     let (count, length) = if is_long() {
         (100, Duration::from_mins(10))
@@ -109,10 +155,7 @@ fn f17_many_apps_that_fail_for_ever_cost_little_and_are_tried_ever_more_rarely()
     until("all to have failed", all_failed, |is| *is);
     let agent = host.agent_process();
     let (before, begun) = (ticks(&agent), Instant::now());
-    // Nothing is asked meanwhile: what is measured is what the agent does by itself.
-    while begun.elapsed() < length {
-        std::thread::park_timeout(Duration::from_millis(200));
-    }
+    idle(length);
     let used = ticks(&agent) - before;
     let hertz = 100;
     let share = 100 * used / (hertz * begun.elapsed().as_secs().max(1));

@@ -64,12 +64,17 @@ fn begin(host: &TestHost, text: &str, more: &str) {
     until_begun(host, before + 1);
 }
 
-/// Whoever watches a release command, and outlives the agent.
+/// Whoever watches the newest release's command, and outlives the agent.
 fn watcher(host: &TestHost) -> Process {
-    let is_watcher = |it: &Process| {
-        it.is_helper("internal-task") && it.command.get(2).is_some_and(|role| role == "watch")
+    let found = || {
+        let releases = fs::read_dir(host.path("data/apps/shop/releases"))
+            .unwrap()
+            .flatten();
+        let files = releases.filter_map(|it| fs::read(it.path().join("once-0.exit.json")).ok());
+        let records = files.filter_map(|it| serde_json::from_slice::<serde_json::Value>(&it).ok());
+        let mut pids = records.filter_map(|it| it["running"]["pid"].as_u64());
+        Process::find(pids.next()?.try_into().ok()?)
     };
-    let found = || host.processes().into_iter().find(is_watcher);
     super::super::support::until_some("a watcher", found)
 }
 

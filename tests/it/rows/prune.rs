@@ -52,7 +52,7 @@ fn f14_a_mass_removal_waits_for_a_person_while_the_rest_of_the_commit_goes_live(
     remove(&host, &["d", "e"]);
     host.commit("And the other two");
     assert_eq!(host.sync().code, 3);
-    assert!(holds(&host, "d").contains("no app for this host"));
+    assert!(holds(&host, "d").contains("until a person says otherwise"));
     row(
         "F14",
         "3 of 5 removals held over 1 restart, 1 other change went live, 3 removed on a person's word, 2 further ones held",

@@ -102,6 +102,11 @@ impl TestHost {
         self.directory.path().join(name)
     }
 
+    /// The test's own directory.
+    pub(super) fn root(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Effect: gives a directory of the test a small file system of its own. False where this user may not do that.
     pub(crate) fn mount_small(&self, name: &str, megabytes: u32) -> bool {
         self.keep(Mount::small(&self.path(name), megabytes))
@@ -144,7 +149,12 @@ impl TestHost {
 
     /// Effect: starts the agent and waits until it can be asked.
     pub(crate) fn start(&mut self) {
-        self.launch();
+        self.start_with(&[]);
+    }
+
+    /// Effect: the same with these variables in its environment.
+    pub(crate) fn start_with(&mut self, variables: &[(&str, &str)]) {
+        self.launch_with(variables);
         until(
             "an agent that answers",
             || self.run(&["status", "--json"]),
@@ -154,13 +164,19 @@ impl TestHost {
 
     /// Effect: starts the agent and returns at once.
     pub(crate) fn launch(&mut self) {
+        self.launch_with(&[]);
+    }
+
+    fn launch_with(&mut self, variables: &[(&str, &str)]) {
         assert!(self.agent.is_none(), "the agent was started already");
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.path("agent.log"))
             .unwrap();
-        let agent = self.command(&["run"]).stderr(log).spawn().unwrap();
+        let mut command = self.command(&["run"]);
+        command.envs(variables.iter().copied()).stderr(log);
+        let agent = command.spawn().unwrap();
         self.agent = Some(agent);
     }
 
@@ -293,46 +309,6 @@ impl TestHost {
         until(&what, answered, Result::is_ok).unwrap()
     }
 
-    /// Supervisors and instances by app and name, as their stamps say: `guestbook web.0`. Only those that live.
-    pub(crate) fn app_processes(&self) -> BTreeMap<String, Process> {
-        let mut found = BTreeMap::new();
-        for app in fs::read_dir(self.path("data/apps"))
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let name = app.file_name().into_string().unwrap();
-            for stamp in native_stamps(&app.path().join("state")) {
-                note_processes(&name, &stamp, &mut found);
-            }
-        }
-        found
-    }
-
-    /// All processes of this host, the agent and the proxy among them.
-    pub(crate) fn processes(&self) -> Vec<Process> {
-        processes::of_directory(self.directory.path())
-    }
-
-    /// The process that holds the proxy's listeners.
-    pub(crate) fn proxy_holder(&self) -> Process {
-        self.one_process("internal-proxy")
-    }
-
-    /// The process that answers requests.
-    pub(crate) fn proxy_worker(&self) -> Process {
-        self.one_process("internal-proxy-worker")
-    }
-
-    fn one_process(&self, helper: &str) -> Process {
-        let only = || {
-            let mut processes = self.processes();
-            processes.retain(|process| process.is_helper(helper));
-            (processes.len() == 1).then(|| processes.remove(0))
-        };
-        until_some(&format!("exactly one `{helper}`"), only)
-    }
-
     /// What the agent wrote to its log.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("agent.log")).unwrap_or_default()
@@ -363,33 +339,6 @@ impl Command {
     /// Whether it exited with 0.
     pub(crate) fn succeeded(&self) -> bool {
         self.code == 0
-    }
-}
-
-fn native_stamps(state: &Path) -> Vec<Value> {
-    let files = fs::read_dir(state).into_iter().flatten().flatten();
-    files
-        .filter(|file| file.file_name().to_string_lossy().starts_with("native-"))
-        .filter_map(|file| serde_json::from_slice(&fs::read(file.path()).ok()?).ok())
-        .collect()
-}
-
-fn note_processes(app: &str, stamp: &Value, found: &mut BTreeMap<String, Process>) {
-    let mut note = |name: String, stamped: &Value| {
-        let pid = stamped["pid"].as_u64().and_then(|pid| pid.try_into().ok());
-        let process = pid.and_then(Process::find);
-        if let Some(process) = process.filter(|it| stamped["start-time"] == it.start_time) {
-            found.insert(name, process);
-        }
-    };
-    let release = &stamp["release"]["number"];
-    note(format!("{app} {release} supervisor"), &stamp["supervisor"]);
-    for instance in stamp["instances"].as_array().into_iter().flatten() {
-        let (worker, index) = (instance["worker"].as_str().unwrap(), &instance["index"]);
-        note(
-            format!("{app} {release} {worker}.{index}"),
-            &instance["process"],
-        );
     }
 }
 

@@ -12,6 +12,7 @@ mod host;
 mod http;
 mod mount;
 mod processes;
+mod running;
 #[path = "../../support/load.rs"]
 mod stream;
 mod wait;

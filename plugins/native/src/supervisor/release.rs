@@ -186,13 +186,11 @@ impl Release {
     /// How long nothing is due.
     pub(super) fn idle(&self) -> Option<Duration> {
         let now = Instant::now();
+        let again = self.nudge.again().map(|pause| now + pause);
+        let instances = self.instances().filter_map(Instance::next_wake);
         let wake = match self.kill_at {
             Some(kill_at) => Some(kill_at.max(now + KILL_PULSE)),
-            None => {
-                let again = self.nudge.again().map(|pause| now + pause);
-                let instances = self.instances().filter_map(Instance::next_wake);
-                instances.chain(again).min()
-            }
+            None => instances.chain(again).min(),
         };
         wake.map(|wake| wake.saturating_duration_since(now))
     }
