@@ -7,7 +7,7 @@ use hop3_plugin_api::{Abort, Entrypoint, Plugin};
 
 use crate::cli;
 use crate::host::internal_task;
-use crate::registry::Registry;
+use crate::registry::{Between, Registry};
 use crate::repo::internal_fetch;
 
 /// An agent with its plugins.
@@ -18,6 +18,7 @@ impl Agent {
     pub fn builder() -> AgentBuilder {
         AgentBuilder {
             plugins: Vec::new(),
+            between: None,
         }
     }
 }
@@ -25,6 +26,7 @@ impl Agent {
 /// Collects plugins. A third party writes its own `main` with it.
 pub struct AgentBuilder {
     plugins: Vec<Arc<dyn Plugin>>,
+    between: Option<Between>,
 }
 
 impl AgentBuilder {
@@ -48,9 +50,16 @@ impl AgentBuilder {
         self.plugin(plugin)
     }
 
+    /// Puts a host of one's own between the agent and the machine: one that counts, delays or fails, to prove what becomes of plugins then.
+    #[must_use]
+    pub fn between(mut self, between: Between) -> Self {
+        self.between = Some(between);
+        self
+    }
+
     /// Checks the plugins' names.
     pub fn registry(self) -> Result<Registry, Abort> {
-        Registry::new(self.plugins)
+        Ok(Registry::new(self.plugins)?.with_between(self.between))
     }
 
     /// Runs what the command line asks for: a helper process, else a command.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::contain::contained_async;
 use crate::execute::{Cancel, Canceller, Executor, Failure, Job, Outcome, cancellation};
-use crate::observe::{ObservedApp, Scanner};
+use crate::observe::{Scanner, Sight};
 
 /// A change that ended.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Finished {
     /// How long it took.
     pub took: Duration,
     /// The app as it is now; `None` when nothing of it is left, an error when it could not be looked at.
-    pub observed: Result<Option<ObservedApp>, HostError>,
+    pub observed: Result<Option<Sight>, HostError>,
 }
 
 /// A change under way.
@@ -120,7 +120,7 @@ async fn carry_out(executor: &Executor, job: Job, cancel: Cancel) -> Finished {
     }
 }
 
-async fn look(executor: &Executor, app: &AppName) -> Result<Option<ObservedApp>, HostError> {
+async fn look(executor: &Executor, app: &AppName) -> Result<Option<Sight>, HostError> {
     let machine = &executor.machine;
     let seen = contained_async(Scanner { machine }.one(app)).await;
     seen.unwrap_or_else(|words| {

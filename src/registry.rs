@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hop3_plugin_api::{
-    Abort, Addon, Builder, CliCommand, Deployer, Entrypoint, LanguageToolchain, Os, Plugin,
+    Abort, Addon, Builder, CliCommand, Deployer, Entrypoint, Host, LanguageToolchain, Os, Plugin,
     PluginName, Proxy, SectionDescriptor, Services,
 };
 
@@ -124,10 +124,14 @@ pub struct Linked {
     pub brings: Vec<(&'static str, &'static str)>,
 }
 
+/// Puts something between the agent and the machine.
+pub type Between = fn(Arc<dyn Host>) -> Arc<dyn Host>;
+
 /// Everything that is linked.
 #[derive(Clone)]
 pub struct Registry {
     plugins: Vec<Arc<dyn Plugin>>,
+    between: Option<Between>,
     /// Builders.
     pub builders: Kind<dyn Builder>,
     /// Language toolchains.
@@ -149,6 +153,7 @@ impl Registry {
     pub fn new(plugins: Vec<Arc<dyn Plugin>>) -> Result<Self, Abort> {
         let mut registry = Self {
             plugins: Vec::new(),
+            between: None,
             builders: Kind::new("builder"),
             toolchains: Kind::new("toolchain"),
             deployers: Kind::new("deployer"),
@@ -202,6 +207,7 @@ impl Registry {
     pub fn without(&self, names: &[String]) -> Self {
         Self {
             plugins: self.plugins.clone(),
+            between: self.between,
             builders: self.builders.without(names),
             toolchains: self.toolchains.without(names),
             deployers: self.deployers.without(names),
@@ -209,6 +215,20 @@ impl Registry {
             proxies: self.proxies.without(names),
             systems: self.systems.without(names),
             services: self.services.clone(),
+        }
+    }
+
+    /// The same with something between the agent and the machine.
+    #[must_use]
+    pub fn with_between(self, between: Option<Between>) -> Self {
+        Self { between, ..self }
+    }
+
+    /// The machine as the agent is to see it.
+    pub fn host(&self, machine: Arc<dyn Host>) -> Arc<dyn Host> {
+        match self.between {
+            Some(between) => between(machine),
+            None => machine,
         }
     }
 

@@ -234,6 +234,28 @@ async fn f01_a_release_command_outlives_the_agent_and_leaves_its_exit() {
 }
 
 #[tokio::test]
+async fn f01_who_watches_a_release_command_is_known_before_it_is_told_what_to_do() {
+    // A helper that takes no orders: whatever is known of it then is known before it could begin.
+    let helpers = tempfile::tempdir().unwrap();
+    let deaf = helpers.path().join("deaf");
+    fs::write(&deaf, "#!/bin/sh\nexec sleep 30\n").unwrap();
+    fs::set_permissions(&deaf, fs::Permissions::from_mode(0o755)).unwrap();
+    let machine = Machine::with(|config| config.agent_binary = deaf);
+    let task = finishing(&machine);
+    let record = || fs::read(machine.path("exit.json")).ok();
+    tokio::select! {
+        exit = machine.host.run(&task) => panic!("it ended by itself: {exit:?}"),
+        () = until("announced", || record().is_some()) => {}
+    }
+    let record = serde_json::from_slice(&record().unwrap()).unwrap();
+    let ExitRecord::Running(watcher) = record else {
+        panic!("it has ended: {record:?}");
+    };
+    assert!(machine.host.is_running(&watcher));
+    machine.host.signal(&watcher, 9, false).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_cancelled_release_command_ends_while_the_agent_lives() {
     let machine = Machine::new();
     let task = finishing(&machine);

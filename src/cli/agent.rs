@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hop3_plugin_api::Host;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -73,20 +74,20 @@ fn runtime() -> Result<Runtime, CliError> {
 
 async fn control(
     settings: &Settings,
-    host: Arc<SystemHost>,
+    host: Arc<dyn Host>,
 ) -> Result<(Control, mpsc::Sender<Message>), CliError> {
-    let machine = settings.machine(host.clone()).await?;
+    let machine = settings.machine(Arc::clone(&host)).await?;
     let store = settings.store(host)?;
     Ok(Control::new(settings.parts(machine, store)?))
 }
 
 async fn serve(settings: &Settings) -> Result<(), CliError> {
-    let host = settings.system_host();
+    let system = settings.system_host();
+    let host = settings.registry.host(system.clone());
     let Some(_lock) = until_writable(settings, host.as_ref()).await? else {
         return Ok(());
     };
-    // Releases lie five levels down; what builds leave in them is not ours.
-    crate::host::sweep(&settings.config.data_dir, 4);
+    sweep(settings);
     let secret = settings.hook_secret()?;
     let (control, sender) = control(settings, Arc::clone(&host)).await?;
     let path = socket::path(&settings.config.run_dir);
@@ -105,7 +106,7 @@ async fn serve(settings: &Settings) -> Result<(), CliError> {
         tracing::info!(%address, "Listening.");
         tokio::spawn(webhook::serve(listener, sender.clone(), secret));
     }
-    tokio::spawn(stop_on_signal(host, sender));
+    tokio::spawn(stop_on_signal(system, sender));
     let ended = control.run().await;
     tracing::info!("Stopped; apps keep running.");
     ended.map_err(|problem| {
@@ -117,7 +118,7 @@ async fn serve(settings: &Settings) -> Result<(), CliError> {
 /// `None` when it was told to stop before.
 async fn until_writable(
     settings: &Settings,
-    host: &SystemHost,
+    host: &dyn Host,
 ) -> Result<Option<DataDirLock>, CliError> {
     let room = || Room::of(&settings.config.data_dir).problem();
     let Some(problem) = room() else {
@@ -182,9 +183,15 @@ async fn stop_on_signal(host: Arc<SystemHost>, control: mpsc::Sender<Message>) {
     }
 }
 
+/// Effect: removes what a crash has left half written. Releases lie five levels down; what builds leave in them is not ours.
+fn sweep(settings: &Settings) {
+    crate::host::sweep(&settings.config.data_dir, 4);
+}
+
 async fn once(settings: &Settings) -> Result<Exit, CliError> {
-    let host = settings.system_host();
+    let host = settings.registry.host(settings.system_host());
     let _lock = settings.lock(host.as_ref()).await?;
+    sweep(settings);
     let (control, _sender) = control(settings, Arc::clone(&host)).await?;
     let settled = tokio::time::timeout(Duration::from_hours(6), control.settle()).await;
     let control = settled.map_err(|_| CliError::new("it did not come to rest within six hours"))?;

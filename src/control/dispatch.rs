@@ -241,7 +241,10 @@ impl Control {
         *self.epochs.entry(app.clone()).or_default() += 1;
         self.learn(&finished);
         match std::mem::replace(&mut finished.observed, Ok(None)) {
-            Ok(Some(observed)) => drop(self.observed.insert(app, observed)),
+            Ok(Some(sight)) => {
+                self.listens = sight.listens;
+                self.observed.insert(app, sight.app);
+            }
             Ok(None) => drop(self.observed.remove(&app)),
             Err(error) => {
                 tracing::error!(%app, %error, "The app could not be observed.");

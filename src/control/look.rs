@@ -240,13 +240,9 @@ async fn look_around(executor: &Executor, scope: Scope) -> Result<Overview, Host
     };
     let first = matches!(scope, Scope::All);
     let overview = scanner.look(scope).await?;
-    if first
-        && let Err(error) = executor
-            .sites
-            .remember(&executor.machine, overview.apps.keys().cloned())
-            .await
-    {
-        tracing::error!(%error, "The sites of deployed apps could not be read.");
+    if first {
+        let sites = &executor.sites;
+        sites.remember(&executor.machine, &overview.apps).await;
     }
     Ok(overview)
 }

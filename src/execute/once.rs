@@ -83,13 +83,15 @@ impl Once<'_> {
     /// How a command of an earlier agent ended. One that still runs is waited for; its own watcher ends it at its deadline.
     async fn exit_of(&self, index: usize) -> Result<Option<Exit>> {
         let file = self.files.once_exit(self.launch.release.number, index);
+        let mut was_gone = false;
         loop {
-            match read_json(self.cx.host, &file).await? {
-                Some(ExitRecord::Ended(exit)) => return Ok(Some(exit)),
-                Some(ExitRecord::Running(watcher)) if self.cx.host.is_running(&watcher) => {
-                    self.cx.host.sleep(LOOK_AGAIN).await;
-                }
-                _ => return Ok(None),
+            let record: Option<ExitRecord> = read_json(self.cx.host, &file).await?;
+            match word_of(record, |watcher| self.cx.host.is_running(watcher)) {
+                Word::Ended(exit) => return Ok(Some(exit)),
+                Word::Runs => self.cx.host.sleep(LOOK_AGAIN).await,
+                // It may have left its last word after the file was read and before its process was looked for.
+                Word::Gone if !was_gone => was_gone = true,
+                Word::Gone | Word::Never => return Ok(None),
             }
         }
     }
@@ -149,6 +151,25 @@ async fn end_watcher(cx: &Context<'_>, watcher: &ProcessId) -> Result<()> {
         cx.host.signal(watcher, KILL, false).await?;
     }
     Ok(())
+}
+
+/// What an exit file says of a command.
+#[derive(Debug, PartialEq, Eq)]
+enum Word {
+    Ended(Exit),
+    Runs,
+    /// Its watcher is no more, and had not said how it ended when the file was read.
+    Gone,
+    Never,
+}
+
+fn word_of(record: Option<ExitRecord>, runs: impl FnOnce(&ProcessId) -> bool) -> Word {
+    match record {
+        Some(ExitRecord::Ended(exit)) => Word::Ended(exit),
+        Some(ExitRecord::Running(watcher)) if runs(&watcher) => Word::Runs,
+        Some(ExitRecord::Running(_)) => Word::Gone,
+        None => Word::Never,
+    }
 }
 
 fn succeeded(command: &str, exit: Exit) -> Result<()> {

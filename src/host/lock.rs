@@ -4,9 +4,15 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use hop3_plugin_api::HostError;
 use rustix::fs::{FlockOperation, OFlags, flock, fstatfs};
+use rustix::io::Errno;
+
+/// How long a lock may outlive the process that took it: a child that it was just starting holds it until it becomes another program.
+const LINGER: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What `statfs` calls NFS, whose locks a dead host can keep.
 const NFS: u64 = 0x6969;
@@ -33,10 +39,18 @@ impl DataDirLock {
                 "it lies on NFS, where a lock protects nothing",
             ));
         }
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(refused(data, &holder(&mut file))),
-            Err(error) => return Err(failed(error.into())),
+        let started = Instant::now();
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(Errno::WOULDBLOCK) => {}
+                Err(error) => return Err(failed(error.into())),
+            }
+            let holder = holder(&mut file);
+            if holder.is_some_and(lives) || started.elapsed() > LINGER {
+                return Err(refused(data, &held_by(holder)));
+            }
+            std::thread::sleep(PAUSE);
         }
         // On a full disk nobody is told who holds it; it is held all the same.
         match note_holder(&mut file) {
@@ -73,10 +87,20 @@ fn note_holder(file: &mut File) -> io::Result<()> {
     writeln!(file, "{}", std::process::id())
 }
 
-fn holder(file: &mut File) -> String {
+/// Who noted itself last, if it can be told.
+fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
-    let told = file.take(32).read_to_string(&mut text).ok();
-    match told.and_then(|_| text.trim().parse::<u32>().ok()) {
+    file.rewind().ok()?;
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn lives(pid: u32) -> bool {
+    super::process::stat(pid).is_some_and(|stat| stat.runs())
+}
+
+fn held_by(holder: Option<u32>) -> String {
+    match holder {
         Some(pid) => format!("another agent holds it: process {pid}"),
         None => "another agent holds it".to_owned(),
     }
@@ -102,5 +126,20 @@ mod tests {
         assert!(error.contains(&std::process::id().to_string()), "{error}");
         drop(first);
         DataDirLock::take(data.path()).unwrap();
+    }
+
+    #[test]
+    fn f20_a_lock_whose_holder_has_died_is_waited_for() {
+        let data = tempfile::tempdir().unwrap();
+        std::fs::create_dir(data.path().join("agent")).unwrap();
+        let left = DataDirLock::take(data.path()).unwrap();
+        // No process has this number.
+        std::fs::write(data.path().join("agent/lock"), "4194305\n").unwrap();
+        let heir = std::thread::spawn(move || {
+            std::thread::sleep(PAUSE * 5);
+            drop(left);
+        });
+        DataDirLock::take(data.path()).unwrap();
+        heir.join().unwrap();
     }
 }

@@ -8,7 +8,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hop3_plugin_api::{AgentDeath, Exit, HostError, Program, SpawnedProcess, Task};
+use hop3_plugin_api::{
+    AgentDeath, Exit, ExitRecord, FileWrite, HostError, Program, SpawnedProcess, Task,
+};
 use rustix::fs::{MemfdFlags, OFlags, memfd_create};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, Command};
@@ -28,6 +30,7 @@ pub(super) async fn run(host: &SystemHost, task: &Task) -> Result<Exit, HostErro
         .process_group(0)
         .spawn()
         .map_err(failed)?;
+    announce(task, &helper)?;
     let leash = Leash::attach(host, task, helper.stdin.take(), &watch)
         .await
         .map_err(failed)?;
@@ -39,6 +42,20 @@ pub(super) async fn run(host: &SystemHost, task: &Task) -> Result<Exit, HostErro
         failed(io::Error::other(message))
     })?;
     conclude(task, report)
+}
+
+/// Says who watches a task that may outlive the agent, before that one is told what to do: so an agent that starts meanwhile either finds its
+/// watcher, or knows that nothing was begun.
+fn announce(task: &Task, helper: &Child) -> Result<(), HostError> {
+    let AgentDeath::Finish { exit_file } = &task.agent_death else {
+        return Ok(());
+    };
+    let failed = |e| start_failed(task, e);
+    let pid = helper.id().ok_or(io::ErrorKind::NotFound);
+    let watcher = pid.map_err(Into::into).and_then(process::identify);
+    let word = ExitRecord::Running(watcher.map_err(failed)?);
+    let content = serde_json::to_vec(&word).map_err(|e| failed(e.into()))?;
+    super::files::write_atomic(&FileWrite::private(exit_file, content))
 }
 
 fn conclude(task: &Task, report: Report) -> Result<Exit, HostError> {

@@ -17,7 +17,7 @@ use crate::release::{Release, routed_endpoints};
 pub(crate) use files::read_json;
 pub use files::{OnceCommand, OnceRecord, StateFiles};
 pub use room::Room;
-pub use scan::{Overview, Proxies, Scanner, Scope};
+pub use scan::{Overview, Proxies, Scanner, Scope, Sight};
 
 /// One app as it is.
 #[derive(Debug, Clone, Default, PartialEq)]

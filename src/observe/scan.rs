@@ -37,6 +37,15 @@ pub enum Scope {
     },
 }
 
+/// One app that was looked at by itself.
+#[derive(Debug)]
+pub struct Sight {
+    /// The app.
+    pub app: ObservedApp,
+    /// Addresses on which proxies listen.
+    pub listens: Vec<String>,
+}
+
 /// Everything that was seen in one look.
 #[derive(Debug, Clone, Default)]
 pub struct Overview {
@@ -85,12 +94,15 @@ impl Scanner<'_> {
     }
 
     /// One app with its surroundings asked anew; `None` when there is no such app here.
-    pub async fn one(&self, app: &AppName) -> Result<Option<ObservedApp>, HostError> {
+    pub async fn one(&self, app: &AppName) -> Result<Option<Sight>, HostError> {
         if !self.is_there(app).await? {
             return Ok(None);
         }
         let proxies = self.proxies().await;
-        self.app(app, &proxies, None).await.map(Some)
+        Ok(Some(Sight {
+            app: self.app(app, &proxies, None).await?,
+            listens: listens(&proxies),
+        }))
     }
 
     /// Every app of the scope that can be read, with the addresses on which proxies listen.

@@ -145,7 +145,8 @@ impl Steps<'_> {
             Some(route) => {
                 let endpoints = observed.endpoints(release.id.number);
                 let wanted = Digest::of(&site(input.data_dir, release, route, &endpoints));
-                observed.live_site.as_ref() != Some(&wanted)
+                // Without its stamp the next agent would leave the site out when another app's is put in place.
+                observed.site.is_none() || observed.live_site.as_ref() != Some(&wanted)
             }
             None => observed.live_site.is_some(),
         }

@@ -40,6 +40,8 @@ struct FoundApp {
     stopped: Vec<String>,
     unknown: bool,
     drifted: bool,
+    /// Whether the stamp of its site was lost.
+    forgotten: bool,
     unfinished: bool,
     pinned: Option<u32>,
     /// The same, by the agent, because the release that is asked for did not stay up.
@@ -180,7 +182,7 @@ impl FoundApp {
             Digest::of(&site)
         });
         let proxy = current.target.choice.proxy.clone().unwrap();
-        observed.site = Some(RoutedSite { proxy, site });
+        observed.site = (!self.forgotten).then_some(RoutedSite { proxy, site });
     }
 
     fn mark(&self, status: &mut InstanceStatus) {

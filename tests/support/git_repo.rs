@@ -25,6 +25,14 @@ impl GitRepo {
         repo
     }
 
+    /// The pair of repositories that lies in a directory already.
+    pub(crate) fn at(directory: &Path) -> Self {
+        Self {
+            work: directory.join("work"),
+            bare: directory.join("config.git"),
+        }
+    }
+
     /// A pair of repositories with one commit.
     pub(crate) fn with(directory: &Path, files: &[(&str, &str)]) -> Self {
         let repo = Self::empty(directory);

@@ -132,6 +132,11 @@ impl Proxy for BuiltinProxy {
             });
         };
         let status = processes.heal(status).await?;
+        let mut sites = status.sites;
+        if !is_stored(cx, &processes.sites()).await? {
+            // What is served from memory alone would be gone with the next worker: it is to be put in place anew.
+            sites.clear();
+        }
         Ok(ProxyStatus {
             running: true,
             listens: status
@@ -139,10 +144,15 @@ impl Proxy for BuiltinProxy {
                 .iter()
                 .map(|listener| format!("http://{}", listener.bound))
                 .collect(),
-            sites: status.sites,
+            sites,
             problem: status.problem,
         })
     }
+}
+
+async fn is_stored(cx: &HostContext<'_>, sites: &Path) -> Result<bool> {
+    let entries = cx.host.list(sites).await?;
+    Ok(entries.iter().any(|entry| entry.name == FILE_NAME))
 }
 
 fn render(value: &serde_json::Value) -> Result<String> {

@@ -13,6 +13,15 @@ use crate::failure;
 use crate::settings::{LocalSettings, SandboxPolicy};
 use crate::tools::{Tool, search_path};
 
+/// What the names of temporary directories start with; the release's number follows.
+const TEMPORARY: &str = "tmp-";
+
+/// Whether a name in an app's cache is that of a build's temporary directory.
+pub(crate) fn is_temporary(name: &str) -> bool {
+    let number = name.strip_prefix(TEMPORARY);
+    number.is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
 /// One build on this host.
 pub(crate) struct Workshop<'a> {
     pub(crate) cx: &'a Context<'a>,
@@ -56,7 +65,8 @@ impl Workshop<'_> {
 
     /// Where temporary files of this build go: its own directory, removed with the build's end.
     pub(crate) fn temporary(&self) -> PathBuf {
-        self.cx.paths.cache.join(format!("tmp-{}", self.release()))
+        let name = format!("{TEMPORARY}{}", self.release());
+        self.cx.paths.cache.join(name)
     }
 
     /// Gives a directory and all in it to the app's user, so that its commands can write there. Without users there is nothing to do.

@@ -295,6 +295,20 @@ async fn an_unfinished_layer_is_never_used() {
 }
 
 #[tokio::test]
+async fn what_a_build_that_was_cut_short_left_in_the_cache_is_removed_and_the_apps_own_files_stay()
+{
+    let app = app();
+    let left = app.paths.cache.join("tmp-7");
+    std::fs::create_dir_all(&left).unwrap();
+    write(&left.join("half"), "x");
+    let own = app.paths.cache.join("tmp-thumbnails");
+    write(&own, "x");
+    build(&app).await.unwrap();
+    assert!(!left.exists());
+    assert!(own.exists());
+}
+
+#[tokio::test]
 async fn a_failing_step_names_itself_and_frees_the_disk_but_for_finished_layers() {
     let app = app().configure(|config| config.build.build = vec!["make".to_owned()]);
     app.fake().on_run(|task| match &task.program {

@@ -47,7 +47,10 @@ impl Addon for SqliteAddon {
             (Some(Stamp { ready: true, .. }), true) => Ok(()),
             (Some(Stamp { ready: true, .. }), false) => Err(lost(cx, addon)),
             (None, true) => Err(not_ours(cx, addon)),
-            (Some(stamp), true) => mark_ready(cx, stamp).await,
+            (Some(stamp), true) => {
+                remove_candidate(cx, addon).await?;
+                mark_ready(cx, stamp).await
+            }
             (None, false) => {
                 let stamp = Stamp::new(cx, addon);
                 stamp.write(cx.host, cx.paths).await?;
@@ -201,8 +204,8 @@ async fn database_exists(cx: &Context<'_>, addon: &AddonInstance) -> Result<bool
 
 /// Made where the app cannot reach it, then put in place as a whole: the app's directory is never written to by name.
 async fn make_database(cx: &Context<'_>, addon: &AddonInstance) -> Result<()> {
-    let candidate = cx.paths.state.join(format!("addon-{}.new", addon.name));
-    cx.host.remove_beneath(&cx.paths.state, &candidate).await?;
+    let candidate = candidate(cx, addon);
+    remove_candidate(cx, addon).await?;
     let request = Request::Create {
         path: candidate.clone(),
         journal: journal(addon)?,
@@ -215,6 +218,16 @@ async fn make_database(cx: &Context<'_>, addon: &AddonInstance) -> Result<()> {
         ..FileWrite::private(database(cx, addon), content)
     };
     cx.host.write_atomic(file).await?;
+    remove_candidate(cx, addon).await
+}
+
+fn candidate(cx: &Context<'_>, addon: &AddonInstance) -> PathBuf {
+    cx.paths.state.join(format!("addon-{}.new", addon.name))
+}
+
+/// Also one that a crash left behind after the database was put in place.
+async fn remove_candidate(cx: &Context<'_>, addon: &AddonInstance) -> Result<()> {
+    let candidate = candidate(cx, addon);
     Ok(cx.host.remove_beneath(&cx.paths.state, &candidate).await?)
 }
 

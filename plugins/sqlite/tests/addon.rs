@@ -126,6 +126,21 @@ async fn what_an_interrupted_create_left_is_finished() {
 }
 
 #[tokio::test]
+async fn what_a_crash_left_beside_a_database_that_is_in_place_is_removed() {
+    let app = app();
+    SqliteAddon.create(&app.context(), &addon()).await.unwrap();
+    let stamp = app.paths.state.join("addon-main.json");
+    let text = std::fs::read_to_string(&stamp).unwrap();
+    write(&stamp, &text.replace("\"ready\": true", "\"ready\": false"));
+    let left = app.paths.state.join("addon-main.new");
+    write(&left, "half a database");
+    fill(&app, "kept");
+    SqliteAddon.create(&app.context(), &addon()).await.unwrap();
+    assert!(!left.exists());
+    assert_eq!(values(&app), ["kept"]);
+}
+
+#[tokio::test]
 async fn after_a_fault_at_any_effect_it_is_created_and_backed_up_by_trying_again() {
     for mode in [FaultMode::Before, FaultMode::After] {
         for at in 1.. {

@@ -1,39 +1,51 @@
-//! A host that fails, or dies, at the N-th effect: run a scenario once to count its effects, then once for each of them.
+//! A host that fails, or dies, at one of its effects: run a scenario once to learn its effects, then once for each of them.
 
-use std::fmt::Display;
+mod effect;
+mod mode;
+
+use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hop3_plugin_api::{
     Exit, FileWrite, Host, HostEntry, HostError, HttpProbe, ProbeAnswer, ProcessId, SourceTree,
     SpawnedProcess, Task, Timestamp, UserId, async_trait,
 };
+use rustix::process::{Signal, getpid, kill_process};
 
-/// What happens at the chosen effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultMode {
-    /// It fails without having been done.
-    Before,
-    /// It is done, and reported as failed: the answer was lost.
-    After,
-    /// The process dies at once, without having done it.
-    KillBefore,
-    /// The process dies at once, after having done it.
-    KillAfter,
-}
+use effect::{Effect, Kind};
+pub use mode::{Fault, FaultMode, Point, Trouble};
+
+/// How long an effect goes on before the process is killed within it: long enough for a helper process to have begun.
+const WITHIN: Duration = Duration::from_millis(30);
+
+/// Gets the name of each effect before it is done.
+type Listener = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Wraps a host and counts its effects.
 ///
-/// Guarantees: every method that [`Host`] documents as an effect is one number, from 1; reading is never counted and never fails.
-#[derive(Debug)]
+/// Guarantees: every method that [`Host`] documents as an effect is one number, from 1; reading is never counted and never fails. A killed
+/// process runs no further instruction of its own.
 pub struct FaultHost {
     inner: Arc<dyn Host>,
-    fault: Option<(u64, FaultMode)>,
+    fault: Option<Fault>,
+    root: Option<PathBuf>,
+    listener: Option<Listener>,
+    armed: AtomicBool,
     count: AtomicU64,
+    occurrences: Mutex<BTreeMap<String, u64>>,
     struck: OnceLock<String>,
+}
+
+impl fmt::Debug for FaultHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FaultHost({:?} in {:?})", self.fault, self.inner)
+    }
 }
 
 impl FaultHost {
@@ -42,17 +54,57 @@ impl FaultHost {
         Self {
             inner,
             fault: None,
+            root: None,
+            listener: None,
+            armed: AtomicBool::new(true),
             count: AtomicU64::new(0),
+            occurrences: Mutex::default(),
             struck: OnceLock::new(),
         }
     }
 
-    /// A host whose effect number `at` goes wrong, once.
+    /// A host whose effect number `at` goes wrong.
     pub fn failing(inner: Arc<dyn Host>, at: u64, mode: FaultMode) -> Self {
+        let at = Point::Number(at);
+        Self::meeting(inner, Fault { at, mode })
+    }
+
+    /// A host that meets a fault.
+    pub fn meeting(inner: Arc<dyn Host>, fault: Fault) -> Self {
         Self {
-            fault: Some((at, mode)),
+            fault: Some(fault),
             ..Self::counting(inner)
         }
+    }
+
+    /// Names of effects leave this directory out.
+    #[must_use]
+    pub fn beneath(self, root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: Some(root.into()),
+            ..self
+        }
+    }
+
+    /// Has each effect told by its name, just before it is done.
+    #[must_use]
+    pub fn telling(self, listener: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self {
+            listener: Some(Box::new(listener)),
+            ..self
+        }
+    }
+
+    /// Counts nothing, and so fails nothing, until [`FaultHost::arm`].
+    #[must_use]
+    pub fn disarmed(self) -> Self {
+        self.armed.store(false, Ordering::SeqCst);
+        self
+    }
+
+    /// Counts from here on.
+    pub fn arm(&self) {
+        self.armed.store(true, Ordering::SeqCst);
     }
 
     /// How many effects were asked for so far.
@@ -60,44 +112,98 @@ impl FaultHost {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// The effect that went wrong, in words; `None` when fewer effects were asked for.
+    /// The effect that went wrong first, in words; `None` when none did.
     pub fn struck(&self) -> Option<&str> {
         self.struck.get().map(String::as_str)
     }
 
     async fn effect<T>(
         &self,
-        what: impl Display,
+        effect: Effect<'_>,
         act: impl Future<Output = Result<T, HostError>> + Send,
     ) -> Result<T, HostError> {
-        let number = self.count.fetch_add(1, Ordering::SeqCst) + 1;
-        let fault = self
-            .fault
-            .and_then(|(at, mode)| (at == number).then_some(mode));
-        if fault.is_some() {
-            self.struck.get_or_init(|| what.to_string());
-        }
-        match fault {
-            None => act.await,
-            Some(FaultMode::Before) => Err(HostError::Injected(number)),
-            Some(FaultMode::KillBefore) => std::process::abort(),
-            Some(FaultMode::After) => {
+        let Some((number, mode)) = self.fault_at(&effect) else {
+            return act.await;
+        };
+        self.struck.get_or_init(|| effect.what.clone());
+        match mode {
+            FaultMode::Before => Err(HostError::Injected(number)),
+            FaultMode::After => {
                 act.await?;
                 Err(HostError::Injected(number))
             }
-            Some(FaultMode::KillAfter) => {
+            FaultMode::Trouble(trouble) | FaultMode::TroubleFromThere(trouble) => {
+                Err(trouble.error(&effect))
+            }
+            FaultMode::KillBefore => die(),
+            FaultMode::KillWithin => {
+                // It is not dropped: who is killed takes nothing back.
+                let mut act = pin!(act);
+                tokio::time::timeout(WITHIN, act.as_mut()).await.ok();
+                die()
+            }
+            FaultMode::KillAfter => {
                 act.await?;
-                std::process::abort()
+                die()
             }
         }
+    }
+
+    /// Counts an effect; its number and how it goes wrong, if it does.
+    fn fault_at(&self, effect: &Effect<'_>) -> Option<(u64, FaultMode)> {
+        if !self.armed.load(Ordering::SeqCst) {
+            return None;
+        }
+        let number = self.count.fetch_add(1, Ordering::SeqCst) + 1;
+        let name = effect::name(&effect.what, self.root.as_deref());
+        if let Some(listener) = &self.listener {
+            listener(&name);
+        }
+        let occurrence = self.occurrence(&name);
+        let fault = self.fault.as_ref()?;
+        let reached = match &fault.at {
+            Point::Number(at) => (number == *at, number >= *at),
+            Point::Named {
+                name: at,
+                occurrence: nth,
+            } => {
+                let now = name == *at && occurrence == *nth;
+                (now, now || self.struck().is_some())
+            }
+        };
+        let strikes = match fault.mode {
+            FaultMode::TroubleFromThere(trouble) => reached.1 && trouble.concerns(effect.kind),
+            FaultMode::Trouble(trouble) => reached.0 && trouble.concerns(effect.kind),
+            _ => reached.0,
+        };
+        strikes.then_some((number, fault.mode))
+    }
+
+    fn occurrence(&self, name: &str) -> u64 {
+        let mut all = self
+            .occurrences
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(name.to_owned()).or_default();
+        *count += 1;
+        *count
+    }
+}
+
+/// Effect: the process ends as by `kill -9`: no destructor, no handler, nothing flushed.
+fn die() -> ! {
+    kill_process(getpid(), Signal::KILL).ok();
+    loop {
+        std::thread::park();
     }
 }
 
 #[async_trait]
 impl Host for FaultHost {
     async fn write_atomic(&self, file: FileWrite) -> Result<(), HostError> {
-        let what = format!("write {}", file.path.display());
-        self.effect(what, self.inner.write_atomic(file)).await
+        let path = file.path.clone();
+        let effect = Effect::on(Kind::Write, "write", &path);
+        self.effect(effect, self.inner.write_atomic(file)).await
     }
 
     async fn ensure_dir(
@@ -106,14 +212,14 @@ impl Host for FaultHost {
         mode: u32,
         owner: Option<UserId>,
     ) -> Result<(), HostError> {
-        let what = format!("make {}", path.display());
-        self.effect(what, self.inner.ensure_dir(path, mode, owner))
+        let effect = Effect::on(Kind::Write, "make the directory", path);
+        self.effect(effect, self.inner.ensure_dir(path, mode, owner))
             .await
     }
 
     async fn ensure_link(&self, link: &Path, target: &Path) -> Result<(), HostError> {
-        let what = format!("link {}", link.display());
-        self.effect(what, self.inner.ensure_link(link, target))
+        let effect = Effect::on(Kind::Write, "link", link);
+        self.effect(effect, self.inner.ensure_link(link, target))
             .await
     }
 
@@ -123,48 +229,52 @@ impl Host for FaultHost {
         only: Option<&[String]>,
         into: &Path,
     ) -> Result<(), HostError> {
-        let what = format!("export to {}", into.display());
-        self.effect(what, self.inner.export_tree(source, only, into))
+        let effect = Effect::on(Kind::Write, "export to", into);
+        self.effect(effect, self.inner.export_tree(source, only, into))
             .await
     }
 
     async fn clone_tree(&self, from: &Path, into: &Path) -> Result<(), HostError> {
-        let what = format!("clone to {}", into.display());
-        self.effect(what, self.inner.clone_tree(from, into)).await
+        let effect = Effect::on(Kind::Write, "clone to", into);
+        self.effect(effect, self.inner.clone_tree(from, into)).await
     }
 
     async fn rename(&self, from: &Path, to: &Path) -> Result<(), HostError> {
-        let what = format!("rename to {}", to.display());
-        self.effect(what, self.inner.rename(from, to)).await
+        let effect = Effect::on(Kind::Write, "rename to", to);
+        self.effect(effect, self.inner.rename(from, to)).await
     }
 
     async fn remove_beneath(&self, root: &Path, path: &Path) -> Result<(), HostError> {
-        let what = format!("remove {}", path.display());
-        self.effect(what, self.inner.remove_beneath(root, path))
+        let effect = Effect::on(Kind::Remove, "remove", path);
+        self.effect(effect, self.inner.remove_beneath(root, path))
             .await
     }
 
     async fn ensure_user(&self, name: &str, home: &Path) -> Result<Option<UserId>, HostError> {
-        self.effect(
-            format!("ensure user {name}"),
-            self.inner.ensure_user(name, home),
-        )
-        .await
+        let effect = Effect::start(home, format!("ensure user {name}"));
+        self.effect(effect, self.inner.ensure_user(name, home))
+            .await
     }
 
     async fn run(&self, task: &Task) -> Result<Exit, HostError> {
         let what = format!("run {}: {}", task.what, task.command_line());
-        self.effect(what, self.inner.run(task)).await
+        self.effect(Effect::start(&task.dir, what), self.inner.run(task))
+            .await
     }
 
     async fn spawn_detached(&self, task: &Task) -> Result<SpawnedProcess, HostError> {
-        let what = format!("spawn {}", task.what);
-        self.effect(what, self.inner.spawn_detached(task)).await
+        let effect = Effect::start(&task.dir, format!("spawn {}", task.what));
+        self.effect(effect, self.inner.spawn_detached(task)).await
     }
 
     async fn signal(&self, process: &ProcessId, signal: i32, group: bool) -> Result<(), HostError> {
-        let what = format!("signal {signal} to {}", process.pid);
-        self.effect(what, self.inner.signal(process, signal, group))
+        let effect = Effect {
+            kind: Kind::Signal,
+            doing: "signal",
+            path: Path::new(""),
+            what: format!("signal {signal} to {}", process.pid),
+        };
+        self.effect(effect, self.inner.signal(process, signal, group))
             .await
     }
 
@@ -174,9 +284,10 @@ impl Host for FaultHost {
         line: &str,
         timeout: Duration,
     ) -> Result<Option<String>, HostError> {
+        let mut effect = Effect::on(Kind::Talk, "ask", socket);
         let start: String = line.chars().take(40).collect();
-        let what = format!("ask {}: {start}", socket.display());
-        self.effect(what, self.inner.ask(socket, line, timeout))
+        effect.what = format!("{}: {start}", effect.what);
+        self.effect(effect, self.inner.ask(socket, line, timeout))
             .await
     }
 
@@ -226,33 +337,4 @@ impl Host for FaultHost {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::FakeHost;
-
-    fn file(host: &FakeHost) -> FileWrite {
-        FileWrite::private(host.root().join("file"), "text")
-    }
-
-    #[tokio::test]
-    async fn effects_are_counted_and_reading_is_not() {
-        let fake = Arc::new(FakeHost::new());
-        let host = FaultHost::counting(fake.clone());
-        host.write_atomic(file(&fake)).await.unwrap();
-        host.read(&fake.root().join("file")).await.unwrap();
-        host.free_port().await.unwrap();
-        assert_eq!(host.count(), 1);
-    }
-
-    #[tokio::test]
-    async fn a_fault_before_leaves_nothing_and_a_fault_after_leaves_the_effect() {
-        for (mode, done) in [(FaultMode::Before, false), (FaultMode::After, true)] {
-            let fake = Arc::new(FakeHost::new());
-            let host = FaultHost::failing(fake.clone(), 1, mode);
-            let error = host.write_atomic(file(&fake)).await.unwrap_err();
-            assert!(matches!(error, HostError::Injected(1)), "{error:?}");
-            assert_eq!(fake.root().join("file").exists(), done, "{mode:?}");
-            host.write_atomic(file(&fake)).await.unwrap();
-        }
-    }
-}
+mod tests;

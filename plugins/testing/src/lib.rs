@@ -21,5 +21,5 @@ mod log;
 
 pub use app::TestApp;
 pub use fake::FakeHost;
-pub use fault::{FaultHost, FaultMode};
+pub use fault::{Fault, FaultHost, FaultMode, Point, Trouble};
 pub use log::{Recorder, Silent};

@@ -52,12 +52,6 @@ fn carry_out(agent: File, mut watch: Watch) -> io::Result<Report> {
     // Whatever loses its parent becomes this process's child, so a double fork does not escape.
     set_child_subreaper(Some(getpid()))?;
     let temporary = temporary_directory(&mut watch)?;
-    if let Some(path) = &watch.exit_file {
-        leave_word(
-            path,
-            &ExitRecord::Running(process::identify(std::process::id())?),
-        );
-    }
     let report = Watched::start(agent, &watch).map(|started| match started {
         Ok(watched) => watched.finish(&watch),
         Err(report) => report,
@@ -75,7 +69,7 @@ fn carry_out(agent: File, mut watch: Watch) -> io::Result<Report> {
     report
 }
 
-/// Tried twice: an agent that is just starting may take the first one's temporary file for a leftover. That it cannot be written at all (a
+/// How the program ended. Tried twice: an agent that is just starting may take the first one's temporary file for a leftover. That it cannot be written at all (a
 /// full disk) does not change how the program ended, and an agent that lives is told so anyway.
 fn leave_word(path: &Path, word: &ExitRecord) {
     let content = serde_json::to_vec(word).unwrap_or_default();

@@ -24,6 +24,11 @@ const SILENCE: Duration = Duration::from_mins(1);
 /// After a failed accept.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Removes the socket of this process, as far as it may: nobody asks it anything any more.
+pub(super) fn remove_socket(run: &Path) {
+    rustix::fs::unlink(control::worker_socket(run, std::process::id())).ok();
+}
+
 /// A bound control socket that nobody is told of yet: the holder publishes it once the worker is ready.
 pub(super) struct Console {
     listener: UnixListener,

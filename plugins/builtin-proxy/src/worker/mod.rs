@@ -1,7 +1,7 @@
 //! The process that serves: takes the listeners from its holder, reads the document, and runs one thread per core. A runtime of its own
 //! for each thread, with its own pool of upstream connections, so that threads share nothing but the routing table.
 //!
-//! Never starts a process, never writes a file, never binds an address.
+//! Never starts a process, never writes a file, never binds an address. Its own control socket goes with it when it retires.
 
 mod body;
 mod console;
@@ -58,8 +58,8 @@ fn work(launch: Launch) -> Result<(), String> {
     let holder = holder_stream().map_err(|e| format!("could not find the holder: {e}"))?;
     let listeners = receive_listeners(&holder)?;
     privileges::raise_open_files();
-    let console = Console::bind(&launch.run)?;
-    let user = launch.user;
+    let (run, user) = (launch.run.clone(), launch.user);
+    let console = Console::bind(&run)?;
     let state = Arc::new(State::new(launch, listeners)?);
     privileges::drop_to(user)?;
     if let Err(problem) = state.reload() {
@@ -75,6 +75,8 @@ fn work(launch: Launch) -> Result<(), String> {
     handover::send(&holder, READY, &[]).map_err(|e| format!("could not reach the holder: {e}"))?;
     if let Ok(grace) = retirement.recv() {
         retire(&holder, &state, grace, &retirement);
+        // Its holder is gone by now. One that gave up root leaves it to the next holder.
+        console::remove_socket(&run);
     }
     Ok(())
 }

@@ -120,6 +120,8 @@ fn a_holder_that_is_killed_stops_nothing_and_the_next_apply_takes_over_without_a
     assert!(bench.drain(1, Duration::from_secs(20)));
     assert_eq!(traffic.end(), (0, 0));
     wait_until("the retired worker ended", || !is_alive(worker));
+    let socket = bench.dirs.run.join(format!("proxy-{worker}.sock"));
+    assert!(!socket.exists(), "its socket is left");
 }
 
 #[test]
@@ -131,6 +133,18 @@ fn status_heals_a_dead_holder_too() {
     wait_until("the worker noticed", || bench.pid("holder").is_none());
     assert!(bench.status().running);
     assert!(bench.pid("holder").is_some());
+}
+
+#[test]
+fn a_document_that_was_removed_is_missed_while_it_is_served_and_put_in_place_anew() {
+    let shop = Backend::start(1);
+    let bench = Bench::with(&shop);
+    assert_eq!(bench.status().sites.len(), 1);
+    std::fs::remove_file(bench.dirs.sites.join("builtin/config.json")).unwrap();
+    assert!(bench.status().sites.is_empty());
+    assert_eq!(bench.get("shop.test", "/").text(), "1");
+    bench.apply(&[site("shop", &["shop.test"], &[&shop])]);
+    assert_eq!(bench.status().sites.len(), 1);
 }
 
 #[test]
