@@ -38,16 +38,13 @@ impl LanguageToolchain for Sample {
 
     fn plan(&self, _cx: &PlanContext<'_>) -> Result<BuildPlan> {
         let cloned = self.mode == LayerMode::Clone;
+        let install = step("install", true, &["sample", "install", "${layer}"]);
         Ok(BuildPlan {
-            toolchain: "sample".to_owned(),
-            kind: ArtifactKind::Native,
             tools: vec![tool(None)],
             layers: vec![LayerPlan {
-                name: "deps".to_owned(),
                 mode: self.mode,
                 target: cloned.then(|| "lib/deps".to_owned()),
-                inputs: vec!["sample.lock".to_owned()],
-                steps: vec![step("install", true, &["sample", "install", "${layer}"])],
+                ..LayerPlan::mounted("deps", vec!["sample.lock".to_owned()], vec![install])
             }],
             steps: vec![step("compile", false, &["${layer:deps}/bin/cc", "${app}"])],
             env: [(key("DEPS"), "${layer:deps}".to_owned())].into(),
@@ -56,7 +53,7 @@ impl LanguageToolchain for Sample {
                 publish: self.publish.clone(),
                 ..RuntimeSpec::default()
             },
-            notes: Vec::new(),
+            ..BuildPlan::new("sample", ArtifactKind::Native)
         })
     }
 }

@@ -5,10 +5,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use hop3_plugin_api::{BuildArtifact, Builder as _, Exit, ExitStatus, Program, Result, Task};
+use hop3_plugin_api::{
+    BuildArtifact, Builder as _, Exit, ExitStatus, LanguageToolchain as _, Program, Result, Task,
+};
 use hop3_plugin_local::LocalBuilder;
 use hop3_plugin_testing::TestApp;
-use hop3_plugin_toolchains::Python;
+use hop3_plugin_toolchains::ALL;
 
 /// The directories of a usual tool path; the agent's own environment is not asked.
 const TOOL_PATH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
@@ -48,7 +50,8 @@ fn app() -> Option<TestApp> {
 }
 
 async fn build(app: &TestApp) -> Result<BuildArtifact> {
-    let plan = LocalBuilder.plan(&app.plan_context(), Some(&Python))?;
+    let python = ALL.iter().find(|it| it.name() == "python").unwrap();
+    let plan = LocalBuilder.plan(&app.plan_context(), Some(python))?;
     LocalBuilder.build(&app.context(), &plan).await
 }
 
