@@ -113,7 +113,10 @@ fn described(about: &ToolchainDescription) -> String {
         ("installs from", &locks),
         ("versions are pinned by, the strongest first", about.pins),
         ("builds", about.builds),
-        ("starts, unless the spec or a Procfile says how", about.starts),
+        (
+            "starts, unless the spec or a Procfile says how",
+            about.starts,
+        ),
         ("directories that become data", about.writes),
         ("remarks", about.remarks),
     ];

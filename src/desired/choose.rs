@@ -269,7 +269,10 @@ fn first_accepting<T: ?Sized>(
 }
 
 fn nobody(what: &str, reasons: &[(&str, String)]) -> Abort {
-    let reasons: BTreeMap<_, _> = reasons.iter().map(|(name, reason)| (*name, reason)).collect();
+    let reasons: BTreeMap<_, _> = reasons
+        .iter()
+        .map(|(name, reason)| (*name, reason))
+        .collect();
     let listed: Vec<_> = reasons
         .iter()
         .map(|(name, reason)| format!("`{name}`: {reason}"))

@@ -117,11 +117,13 @@ mod tests {
     }
 
     fn found(speakers: &[(&'static str, Option<Rank>)]) -> String {
-        let all = speakers.iter().map(|(name, rank)| {
-            Arc::new(Speaker(name, *rank, true)) as Arc<dyn LanguageToolchain>
-        });
+        let all = speakers
+            .iter()
+            .map(|(name, rank)| Arc::new(Speaker(name, *rank, true)) as Arc<dyn LanguageToolchain>);
         let silent = Arc::new(Speaker("silent", Some(Rank::Manifest), false));
-        let all: Vec<_> = std::iter::once(silent as Arc<dyn LanguageToolchain>).chain(all).collect();
+        let all: Vec<_> = std::iter::once(silent as Arc<dyn LanguageToolchain>)
+            .chain(all)
+            .collect();
         let cx = PlanContext {
             app: &AppName::parse("shop").unwrap(),
             source: &DirectoryTree::new("/nonexistent"),
@@ -136,9 +138,15 @@ mod tests {
 
     #[test]
     fn one_manifest_decides_and_two_are_a_question() {
-        let (manifest, sign, companion) =
-            (Some(Rank::Manifest), Some(Rank::Sign), Some(Rank::Companion));
-        assert_eq!(found(&[("a", companion), ("b", sign), ("c", manifest)]), "c");
+        let (manifest, sign, companion) = (
+            Some(Rank::Manifest),
+            Some(Rank::Sign),
+            Some(Rank::Companion),
+        );
+        assert_eq!(
+            found(&[("a", companion), ("b", sign), ("c", manifest)]),
+            "c"
+        );
         assert_eq!(found(&[("a", companion), ("b", sign), ("c", sign)]), "b");
         assert_eq!(found(&[("a", companion), ("b", companion)]), "a");
         assert_eq!(found(&[("a", None), ("b", sign)]), "a");

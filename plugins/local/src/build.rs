@@ -176,7 +176,10 @@ impl Workshop<'_> {
         let tools = tools.map(|tool| (format!("tool.{}", tool.program), tool.version.clone()));
         let pins = self.plan.tools.iter().filter_map(|tool| {
             let (version, by) = (tool.version.as_ref()?, tool.pinned_by.as_ref()?);
-            Some((format!("pin.{}", tool.program), format!("{version} by {by}")))
+            Some((
+                format!("pin.{}", tool.program),
+                format!("{version} by {by}"),
+            ))
         });
         let policies = [
             ("toolchain", self.plan.toolchain.clone()),

@@ -104,7 +104,10 @@ fn input_digests(
         }
         let digest = match content {
             Some(bytes) => Some(Digest::of_bytes(&bytes)),
-            None => cx.source.link_target(&path)?.map(|target| Digest::of(&target)),
+            None => cx
+                .source
+                .link_target(&path)?
+                .map(|target| Digest::of(&target)),
         };
         digests.insert(path, digest);
     }

@@ -15,7 +15,8 @@ impl Workshop<'_> {
     ) -> Result<()> {
         let path = self.fill(path, bench.layer);
         if let Some((directory, _)) = path.rsplit_once('/') {
-            self.call(step, bench, "mkdir", &["-p", "--", directory]).await?;
+            self.call(step, bench, "mkdir", &["-p", "--", directory])
+                .await?;
         }
         let target = format!("of={path}");
         let mut task = self.own_task(step, bench, "dd", &[&target, "status=none"]);
@@ -25,9 +26,16 @@ impl Workshop<'_> {
     }
 
     /// Links to the file that fits.
-    pub(crate) async fn link(&self, step: &BuildStep, bench: &Bench<'_>, pick: &Pick) -> Result<()> {
+    pub(crate) async fn link(
+        &self,
+        step: &BuildStep,
+        bench: &Bench<'_>,
+        pick: &Pick,
+    ) -> Result<()> {
         for directory in &pick.directories {
-            let names = self.files(step, bench, (directory, &pick.extension)).await?;
+            let names = self
+                .files(step, bench, (directory, &pick.extension))
+                .await?;
             let Some(name) = choose(pick, directory, &names)? else {
                 continue;
             };
@@ -57,7 +65,17 @@ impl Workshop<'_> {
         (directory, extension): (&str, &str),
     ) -> Result<Vec<String>> {
         let pattern = format!("*{extension}");
-        let args = [directory, "-mindepth", "1", "-maxdepth", "1", "-type", "f", "-name", &pattern];
+        let args = [
+            directory,
+            "-mindepth",
+            "1",
+            "-maxdepth",
+            "1",
+            "-type",
+            "f",
+            "-name",
+            &pattern,
+        ];
         let task = self.own_task(step, bench, "find", &args);
         let exit = self.cx.host.run(&task).await?;
         if !exit.success() {
@@ -88,15 +106,29 @@ impl Workshop<'_> {
 
 /// The file that counts, `None` where none fits.
 fn choose<'a>(pick: &Pick, directory: &str, names: &'a [String]) -> Result<Option<&'a str>> {
-    let stem = |name: &str| name.strip_suffix(&pick.extension).unwrap_or(name).to_owned();
+    let stem = |name: &str| {
+        name.strip_suffix(&pick.extension)
+            .unwrap_or(name)
+            .to_owned()
+    };
     let has = |name: &str, word: &str| {
         let stem = stem(name);
         stem.ends_with(&format!("-{word}")) || stem.starts_with(&format!("{word}-"))
     };
-    let fit = names.iter().filter(|name| !pick.without.iter().any(|word| has(name, word)));
+    let fit = names
+        .iter()
+        .filter(|name| !pick.without.iter().any(|word| has(name, word)));
     let fit: Vec<&str> = fit.map(String::as_str).collect();
-    let preferred = pick.prefer.iter().map(|word| fit.iter().filter(|name| has(name, word)).copied().collect::<Vec<_>>());
-    let best = preferred.into_iter().find(|names| !names.is_empty()).unwrap_or(fit);
+    let preferred = pick.prefer.iter().map(|word| {
+        fit.iter()
+            .filter(|name| has(name, word))
+            .copied()
+            .collect::<Vec<_>>()
+    });
+    let best = preferred
+        .into_iter()
+        .find(|names| !names.is_empty())
+        .unwrap_or(fit);
     match best.as_slice() {
         [] => Ok(None),
         [only] => Ok(Some(only)),
@@ -130,7 +162,12 @@ mod tests {
     use super::*;
 
     fn chosen(names: &[&str]) -> Result<Option<String>> {
-        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let owned = |words: &[&str]| {
+            words
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect::<Vec<_>>()
+        };
         let pick = Pick {
             directories: owned(&["target"]),
             extension: ".jar".to_owned(),
@@ -145,11 +182,20 @@ mod tests {
     fn the_archive_that_runs_is_told_by_its_name() {
         for (names, wanted) in [
             (vec!["shop-1.0.jar"], Some("shop-1.0.jar")),
-            (vec!["shop-1.0-sources.jar", "shop-1.0.jar"], Some("shop-1.0.jar")),
+            (
+                vec!["shop-1.0-sources.jar", "shop-1.0.jar"],
+                Some("shop-1.0.jar"),
+            ),
             (vec!["original-shop.jar", "shop.jar"], Some("shop.jar")),
             (vec!["shop-plain.jar", "shop.jar"], Some("shop.jar")),
-            (vec!["shop.jar", "shop-standalone.jar"], Some("shop-standalone.jar")),
-            (vec!["shop-jar-with-dependencies.jar", "shop.jar"], Some("shop-jar-with-dependencies.jar")),
+            (
+                vec!["shop.jar", "shop-standalone.jar"],
+                Some("shop-standalone.jar"),
+            ),
+            (
+                vec!["shop-jar-with-dependencies.jar", "shop.jar"],
+                Some("shop-jar-with-dependencies.jar"),
+            ),
             (vec!["plain.jar"], Some("plain.jar")),
             (vec!["shop-sources.jar"], None),
             (vec![], None),
@@ -163,7 +209,10 @@ mod tests {
     #[test]
     fn a_link_names_its_target_from_where_it_lies() {
         assert_eq!(relative("target/x.jar", "target/app.jar"), "x.jar");
-        assert_eq!(relative("target/uberjar/x.jar", "target/app.jar"), "uberjar/x.jar");
+        assert_eq!(
+            relative("target/uberjar/x.jar", "target/app.jar"),
+            "uberjar/x.jar"
+        );
         assert_eq!(relative("out/x.jar", "target/app.jar"), "../out/x.jar");
     }
 }

@@ -33,7 +33,12 @@ pub(crate) async fn resolve(
     // What names a directory of the build means nothing yet.
     let plain = plan.env.iter().filter(|(_, value)| !value.contains("${"));
     env.extend(plain.map(|(key, value)| (key.to_string(), Secret::new(value.clone()))));
-    try_join_all(plan.tools.iter().map(|requirement| one(cx, requirement, &env))).await
+    try_join_all(
+        plan.tools
+            .iter()
+            .map(|requirement| one(cx, requirement, &env)),
+    )
+    .await
 }
 
 async fn one(
@@ -78,11 +83,19 @@ async fn find(
 /// What a tool needs to find the rest of itself where its home is not its user's: rustup's programs look for versions beside themselves.
 pub(crate) fn companions<'a>(tools: impl Iterator<Item = &'a Path>) -> BTreeMap<String, Secret> {
     let homes = tools.filter_map(|tool| {
-        let cargo = tool.parent()?.parent().filter(|dir| dir.ends_with(".cargo"))?;
+        let cargo = tool
+            .parent()?
+            .parent()
+            .filter(|dir| dir.ends_with(".cargo"))?;
         Some(cargo.with_file_name(".rustup"))
     });
     homes
-        .map(|home| ("RUSTUP_HOME".to_owned(), Secret::new(home.display().to_string())))
+        .map(|home| {
+            (
+                "RUSTUP_HOME".to_owned(),
+                Secret::new(home.display().to_string()),
+            )
+        })
         .collect()
 }
 
@@ -183,7 +196,9 @@ async fn missing(
     let program = &requirement.program;
     let by = asked_by(requirement);
     let message = match &requirement.version {
-        Some(version) => format!("{by} asks for `{program}` {version}, and this host has no `{program}`"),
+        Some(version) => {
+            format!("{by} asks for `{program}` {version}, and this host has no `{program}`")
+        }
         None => format!("{by} needs `{program}`, and this host has no `{program}`"),
     };
     let instead = match general(program) {
@@ -191,7 +206,10 @@ async fn missing(
         None => None,
     };
     let instead = instead.map_or_else(String::new, |tool| {
-        format!("ask for what is here, `{}` is {}, or install it: ", tool.program, tool.version)
+        format!(
+            "ask for what is here, `{}` is {}, or install it: ",
+            tool.program, tool.version
+        )
     });
     let searched = search_path([], cx.host);
     PluginError::Lacking {
@@ -219,23 +237,55 @@ mod tests {
             ("python3.11", "Python 3.11.2\n", Some("3.11.2")),
             ("go", "go version go1.22.1 linux/amd64", Some("1.22.1")),
             ("node", "v22.13.1", Some("22.13.1")),
-            ("java", "openjdk version \"17.0.9\" 2023-10-17", Some("17.0.9")),
+            (
+                "java",
+                "openjdk version \"17.0.9\" 2023-10-17",
+                Some("17.0.9"),
+            ),
             ("java", "openjdk version \"21\" 2023-09-19", Some("21")),
             ("java", "openjdk version \"1.8.0_392\"", Some("8.0")),
             ("javac", "javac 17.0.15", Some("17.0.15")),
-            ("mvn", "\u{1b}[1mApache Maven 3.8.7 (x)\u{1b}[m\nJava version: 17.0.1", Some("3.8.7")),
-            ("mix", "Erlang/OTP 25 [erts-13.1.5]\n\nMix 1.14.0 (compiled with Erlang/OTP 24)", Some("1.14.0")),
-            ("elixir", "Erlang/OTP 25 [erts-13.1.5]\n\nElixir 1.14.0 (compiled)", Some("1.14.0")),
-            ("lein", "Leiningen 2.9.8 on Java 17.0.8 OpenJDK", Some("2.9.8")),
-            ("composer", "Composer version 2.5.5 2023-04-21", Some("2.5.5")),
+            (
+                "mvn",
+                "\u{1b}[1mApache Maven 3.8.7 (x)\u{1b}[m\nJava version: 17.0.1",
+                Some("3.8.7"),
+            ),
+            (
+                "mix",
+                "Erlang/OTP 25 [erts-13.1.5]\n\nMix 1.14.0 (compiled with Erlang/OTP 24)",
+                Some("1.14.0"),
+            ),
+            (
+                "elixir",
+                "Erlang/OTP 25 [erts-13.1.5]\n\nElixir 1.14.0 (compiled)",
+                Some("1.14.0"),
+            ),
+            (
+                "lein",
+                "Leiningen 2.9.8 on Java 17.0.8 OpenJDK",
+                Some("2.9.8"),
+            ),
+            (
+                "composer",
+                "Composer version 2.5.5 2023-04-21",
+                Some("2.5.5"),
+            ),
             ("poetry", "Poetry (version 2.1.1)", Some("2.1.1")),
             ("pdm", "PDM, version 2.29.4", Some("2.29.4")),
             ("pipenv", "pipenv, version 2026.10.3", Some("2026.10.3")),
-            ("ruby", "ruby 3.1.2p20 (2022-04-12 revision x)", Some("3.1.2")),
+            (
+                "ruby",
+                "ruby 3.1.2p20 (2022-04-12 revision x)",
+                Some("3.1.2"),
+            ),
             ("bundle", "Bundler version 2.3.15", Some("2.3.15")),
             ("php", "PHP 8.2.7 (cli) (built: Jun 9 2023)", Some("8.2.7")),
             ("dotnet", "8.0.100", Some("8.0.100")),
-            ("gradle", "\n----\nGradle 8.5\n----\nKotlin: 1.9.20", Some("8.5")),
+            (
+                "gradle",
+                "\n----\nGradle 8.5\n----\nKotlin: 1.9.20",
+                Some("8.5"),
+            ),
             ("tool", "nothing of it", None),
         ] {
             assert_eq!(version_number(program, said).as_deref(), version, "{said}");

@@ -24,7 +24,9 @@ fn all_hold(conditions: &str, actual: &[u32]) -> Option<bool> {
 /// Conditions one by one; an operator may stand apart from its version, and `1.2 - 1.4` are two.
 fn clauses(conditions: &str) -> Vec<String> {
     let conditions = conditions.replace(" - ", " <=");
-    let words = conditions.split([',', ' ', '\t']).filter(|word| !word.is_empty());
+    let words = conditions
+        .split([',', ' ', '\t'])
+        .filter(|word| !word.is_empty());
     let mut clauses: Vec<String> = Vec::new();
     for word in words {
         match clauses.last_mut() {
@@ -32,7 +34,11 @@ fn clauses(conditions: &str) -> Vec<String> {
             _ => clauses.push(word.to_owned()),
         }
     }
-    if conditions.contains(" <=") && clauses.first().is_some_and(|first| !first.starts_with(is_operator)) {
+    if conditions.contains(" <=")
+        && clauses
+            .first()
+            .is_some_and(|first| !first.starts_with(is_operator))
+    {
         clauses[0].insert_str(0, ">=");
     }
     clauses
@@ -43,7 +49,9 @@ fn is_operator(c: char) -> bool {
 }
 
 fn holds(clause: &str, actual: &[u32]) -> Option<bool> {
-    let end = clause.find(|c: char| !is_operator(c)).unwrap_or(clause.len());
+    let end = clause
+        .find(|c: char| !is_operator(c))
+        .unwrap_or(clause.len());
     let (operator, version) = clause.split_at(end);
     let (version, open) = without_wildcards(version);
     if version.is_empty() {
@@ -114,10 +122,18 @@ mod tests {
 
     fn check(actual: &str, yes: &[&str], no: &[&str]) {
         for wanted in yes {
-            assert_eq!(satisfies(wanted, actual), Some(true), "{wanted} for {actual}");
+            assert_eq!(
+                satisfies(wanted, actual),
+                Some(true),
+                "{wanted} for {actual}"
+            );
         }
         for wanted in no {
-            assert_eq!(satisfies(wanted, actual), Some(false), "{wanted} for {actual}");
+            assert_eq!(
+                satisfies(wanted, actual),
+                Some(false),
+                "{wanted} for {actual}"
+            );
         }
     }
 
@@ -125,7 +141,19 @@ mod tests {
     fn a_version_is_compared_as_far_as_it_was_written() {
         check(
             "3.11.2",
-            &["3", "3.11", "3.11.2", "v3.11", "=3.11", "3.11.*", "3.11.x", "3.x.x", "*", "==3.11.*", "==3.11.2.0"],
+            &[
+                "3",
+                "3.11",
+                "3.11.2",
+                "v3.11",
+                "=3.11",
+                "3.11.*",
+                "3.11.x",
+                "3.x.x",
+                "*",
+                "==3.11.*",
+                "==3.11.2.0",
+            ],
             &["3.1", "3.12", "3.11.20", "==3.11", "!=3.11.2", "!=3.11.*"],
         );
     }
@@ -135,15 +163,45 @@ mod tests {
         check(
             "3.11.2",
             &[
-                ">=3.9,<4", ">= 3.9 , < 4", "~=3.9", "~=3.11.1", "!=3.10.*", ">3.11", "<=3.11.2", ">=3.x", "^3.9",
-                "~3.11", "~3.11.1", "~> 3.10", "~>3.11.1", "~>3", "^3.0 || ^4.0", "2 || 3", "3.9 - 3.12", ">=3.9 <3.12",
+                ">=3.9,<4",
+                ">= 3.9 , < 4",
+                "~=3.9",
+                "~=3.11.1",
+                "!=3.10.*",
+                ">3.11",
+                "<=3.11.2",
+                ">=3.x",
+                "^3.9",
+                "~3.11",
+                "~3.11.1",
+                "~> 3.10",
+                "~>3.11.1",
+                "~>3",
+                "^3.0 || ^4.0",
+                "2 || 3",
+                "3.9 - 3.12",
+                ">=3.9 <3.12",
             ],
             &[
-                "<3.11", ">=3.12", "~=3.10.0", "^2.9", "^4", "~3.10", "~3.11.3", "~>3.10.0", "~> 3.12", "2 || 4",
-                "3.9 - 3.10", ">=3.9 <3.11",
+                "<3.11",
+                ">=3.12",
+                "~=3.10.0",
+                "^2.9",
+                "^4",
+                "~3.10",
+                "~3.11.3",
+                "~>3.10.0",
+                "~> 3.12",
+                "2 || 4",
+                "3.9 - 3.10",
+                ">=3.9 <3.11",
             ],
         );
-        check("0.2.5", &["^0.2.3", "^0.2", "^0"], &["^0.3", "^0.1.9", "^0.0.3"]);
+        check(
+            "0.2.5",
+            &["^0.2.3", "^0.2", "^0"],
+            &["^0.3", "^0.1.9", "^0.0.3"],
+        );
     }
 
     #[test]

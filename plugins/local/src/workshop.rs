@@ -53,7 +53,12 @@ impl Workshop<'_> {
         }
     }
 
-    async fn run_program(&self, step: &BuildStep, bench: &Bench<'_>, words: &[String]) -> Result<()> {
+    async fn run_program(
+        &self,
+        step: &BuildStep,
+        bench: &Bench<'_>,
+        words: &[String],
+    ) -> Result<()> {
         let program = self.program(words, bench);
         self.run_task(step, bench, program).await
     }

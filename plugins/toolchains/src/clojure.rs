@@ -58,7 +58,8 @@ impl Language for Clojure {
         plan.env = env(&[("JAVA_TOOL_OPTIONS", "-Duser.home=${cache}")]);
         if lein {
             plan.tools.push(tool("lein", None));
-            plan.env.extend(env(&[("LEIN_HOME", "${cache}/lein"), ("LEIN_ROOT", "1")]));
+            plan.env
+                .extend(env(&[("LEIN_HOME", "${cache}/lein"), ("LEIN_ROOT", "1")]));
             plan.notes.extend(asked.map(|_| {
                 format!("`clojure-version` has no effect: `{LEIN}` names the version of Clojure")
             }));
@@ -93,7 +94,10 @@ fn build(place: &Place<'_>, lein: bool) -> Result<BuildStep> {
     if has(":uberjar") {
         return Ok(fetch("build", ["clojure", "-X:uberjar"]));
     }
-    let message = format!("`{}` has neither an alias `:build` nor an alias `:uberjar`", place.shown(DEPS));
+    let message = format!(
+        "`{}` has neither an alias `:build` nor an alias `:uberjar`",
+        place.shown(DEPS)
+    );
     Err(Abort::new(message)
         .hint("add one that makes an archive, or set `build` in `[build]` and `start` in `[run]`")
         .into())

@@ -52,7 +52,9 @@ impl Language for Dotnet {
     }
 
     fn evidence(&self, cx: &PlanContext<'_>) -> Result<Option<Evidence>> {
-        let found = source::files(cx, "")?.into_iter().find(|file| project::is_manifest(file));
+        let found = source::files(cx, "")?
+            .into_iter()
+            .find(|file| project::is_manifest(file));
         Ok(found.map(|file| Evidence {
             rank: Rank::Manifest,
             file,
@@ -77,7 +79,10 @@ impl Language for Dotnet {
         }
         let project = project::choose(place)?;
         plan.tools.push(tool(NAME, version(place, Some(&project))?));
-        let locked = place.cx.source.has(&join(project.directory(), "packages.lock.json"));
+        let locked = place
+            .cx
+            .source
+            .has(&join(project.directory(), "packages.lock.json"));
         if project.has_packages && !locked {
             if !place.allows_unlocked() {
                 let command = format!("dotnet restore --use-lock-file {}", project.path);
@@ -86,8 +91,20 @@ impl Language for Dotnet {
             plan.notes.push(UNLOCKED_NOTE.to_owned());
         }
         let restore = ["dotnet", "restore", project.path.as_str()].into_iter();
-        plan.steps.push(fetch("restore packages", restore.chain(locked.then_some("--locked-mode"))));
-        let publish = ["dotnet", "publish", &project.path, "-c", "Release", "-o", "out", "--no-restore"];
+        plan.steps.push(fetch(
+            "restore packages",
+            restore.chain(locked.then_some("--locked-mode")),
+        ));
+        let publish = [
+            "dotnet",
+            "publish",
+            &project.path,
+            "-c",
+            "Release",
+            "-o",
+            "out",
+            "--no-restore",
+        ];
         plan.steps.push(step("publish", publish));
         plan.runtime = runtime(&project);
         Ok(plan)
@@ -121,7 +138,10 @@ fn version(place: &Place<'_>, project: Option<&Project>) -> Result<Option<Pin>> 
     let framework = project.and_then(|project| project.framework.as_ref());
     let manifest = framework.map(|(version, line)| {
         let path = project.map_or("", |project| &project.path);
-        Pin::new(format!(">={version}"), format!("{}:{line}", place.shown(path)))
+        Pin::new(
+            format!(">={version}"),
+            format!("{}:{line}", place.shown(path)),
+        )
     });
     version::pinned(place, &PLACES, manifest)
 }
@@ -140,7 +160,10 @@ fn global(place: &Place<'_>) -> Result<Option<Pin>> {
 
 /// Which SDKs do for the one that is named: the third number counts features in hundreds.
 fn accepted(version: &str, roll: &str) -> String {
-    let numbers: Vec<u32> = version.split('.').filter_map(|part| part.parse().ok()).collect();
+    let numbers: Vec<u32> = version
+        .split('.')
+        .filter_map(|part| part.parse().ok())
+        .collect();
     let [major, minor, patch] = numbers[..] else {
         return version.to_owned();
     };

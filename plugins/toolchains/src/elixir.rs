@@ -20,7 +20,10 @@ const NAME: &str = "elixir";
 const PLACES: Places = Places {
     language: NAME,
     names: &[NAME],
-    own_files: &[(".elixir-version", PinFile::Word), (".exenv-version", PinFile::Word)],
+    own_files: &[
+        (".elixir-version", PinFile::Word),
+        (".exenv-version", PinFile::Word),
+    ],
 };
 
 /// Elixir.
@@ -35,7 +38,10 @@ impl Language for Elixir {
     fn describe(&self) -> ToolchainDescription {
         ToolchainDescription {
             detects: &[mixfile::MANIFEST],
-            locks: &[(mixfile::LOCK, "mix deps.get --only prod --check-locked, then mix deps.compile")],
+            locks: &[(
+                mixfile::LOCK,
+                "mix deps.get --only prod --check-locked, then mix deps.compile",
+            )],
             pins: &[
                 "`elixir-version` in `[build]`",
                 ".elixir-version",
@@ -44,7 +50,10 @@ impl Language for Elixir {
                 "mise.toml",
                 "`elixir:` in mix.exs",
             ],
-            builds: &["mix assets.setup and mix assets.deploy, where mix.exs has them", "mix release --overwrite"],
+            builds: &[
+                "mix assets.setup and mix assets.deploy, where mix.exs has them",
+                "mix release --overwrite",
+            ],
             starts: &["the release's `bin/<name> start`"],
             remarks: &[
                 "dependencies are fetched and compiled in a layer and cloned into each release; where mix.exs reads other files, in each release",
@@ -70,7 +79,8 @@ impl Language for Elixir {
             return Err(missing_lock(&path, "mix deps.get"));
         }
         let mut plan = BuildPlan::new(NAME, ArtifactKind::Native);
-        plan.tools.push(tool(NAME, version(place, mix.elixir.clone())?));
+        plan.tools
+            .push(tool(NAME, version(place, mix.elixir.clone())?));
         plan.tools.push(tool("mix", None));
         plan.env = env(&[
             ("HEX_HOME", "${cache}/hex"),
@@ -83,7 +93,10 @@ impl Language for Elixir {
             plan.steps.extend(assets(&mix));
             let named = mix.releases.len() > 1;
             let words = ["mix", "release", "--overwrite"].into_iter();
-            plan.steps.push(step("build the release", words.chain(named.then_some(release.as_str()))));
+            plan.steps.push(step(
+                "build the release",
+                words.chain(named.then_some(release.as_str())),
+            ));
             plan.runtime = runtime(&release);
         }
         Ok(plan)
@@ -94,7 +107,12 @@ fn version(place: &Place<'_>, manifest: Option<Pin>) -> Result<Option<Pin>> {
     let pin = version::pinned(place, &PLACES, manifest)?;
     // `1.16.0-otp-26` names the Erlang that it was built with.
     Ok(pin.map(|pin| {
-        let version = pin.version.split("-otp").next().unwrap_or_default().to_owned();
+        let version = pin
+            .version
+            .split("-otp")
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         pin.reworded(version)
     }))
 }
@@ -106,8 +124,14 @@ fn dependencies(plan: &mut BuildPlan, mix: &Mixfile) {
     let mut get = vec!["mix", "deps.get", "--only", "prod"];
     get.extend(mix.locked.then_some("--check-locked"));
     let steps = vec![
-        fetch("install Hex", ["mix", "local.hex", "--force", "--if-missing"]),
-        fetch("install Rebar", ["mix", "local.rebar", "--force", "--if-missing"]),
+        fetch(
+            "install Hex",
+            ["mix", "local.hex", "--force", "--if-missing"],
+        ),
+        fetch(
+            "install Rebar",
+            ["mix", "local.rebar", "--force", "--if-missing"],
+        ),
         fetch("fetch dependencies", get),
         step("compile dependencies", ["mix", "deps.compile"]),
     ];
@@ -115,7 +139,9 @@ fn dependencies(plan: &mut BuildPlan, mix: &Mixfile) {
         plan.notes.push(UNLOCKED_NOTE.to_owned());
     }
     if let Some(why) = &mix.reads_the_source {
-        plan.notes.push(format!("{why}, so dependencies are fetched anew in each release"));
+        plan.notes.push(format!(
+            "{why}, so dependencies are fetched anew in each release"
+        ));
     }
     if mix.reads_the_source.is_some() || !mix.locked {
         plan.steps.extend(steps);
@@ -128,8 +154,12 @@ fn dependencies(plan: &mut BuildPlan, mix: &Mixfile) {
 
 /// Phoenix downloads the programs that make its assets.
 fn assets(mix: &Mixfile) -> Vec<BuildStep> {
-    let setup = mix.has_alias("assets.setup").then(|| fetch("install asset tools", ["mix", "assets.setup"]));
-    let deploy = mix.has_alias("assets.deploy").then(|| step("build assets", ["mix", "assets.deploy"]));
+    let setup = mix
+        .has_alias("assets.setup")
+        .then(|| fetch("install asset tools", ["mix", "assets.setup"]));
+    let deploy = mix
+        .has_alias("assets.deploy")
+        .then(|| step("build assets", ["mix", "assets.deploy"]));
     setup.into_iter().chain(deploy).collect()
 }
 
@@ -143,7 +173,9 @@ fn runtime(release: &str) -> RuntimeSpec {
             ("RELEASE_DISTRIBUTION", "none"),
             ("RELEASE_TMP", "${data}/.release"),
         ]),
-        workers: web(format!("exec _build/prod/rel/{release}/bin/{release} start")),
+        workers: web(format!(
+            "exec _build/prod/rel/{release}/bin/{release} start"
+        )),
         ..RuntimeSpec::default()
     }
 }

@@ -13,7 +13,9 @@ fn parts_match(pattern: &[&str], path: &[&str]) -> bool {
         (Some((&"**", rest)), _) => {
             (0..=path.len()).any(|skipped| parts_match(rest, &path[skipped..]))
         }
-        (Some((part, rest)), Some((name, names))) => name_matches(part, name) && parts_match(rest, names),
+        (Some((part, rest)), Some((name, names))) => {
+            name_matches(part, name) && parts_match(rest, names)
+        }
         _ => false,
     }
 }

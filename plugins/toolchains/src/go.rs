@@ -49,7 +49,9 @@ impl Language for Go {
                 "mise.toml",
                 "`toolchain` or `go` in go.mod: that version or a newer one",
             ],
-            builds: &["go build -trimpath -ldflags \"-s -w\" of the root's package, else of the only one in cmd/, else of the only one there is"],
+            builds: &[
+                "go build -trimpath -ldflags \"-s -w\" of the root's package, else of the only one in cmd/, else of the only one there is",
+            ],
             starts: &["bin/<the package's name>"],
             remarks: &[
                 "modules are downloaded into a layer; what is compiled is kept in the app's cache",
@@ -74,7 +76,10 @@ impl Language for Go {
                 whole: cx.source,
                 directory: above,
             };
-            let used = modfile::used(&PlanContext { source: &view, ..*cx })?;
+            let used = modfile::used(&PlanContext {
+                source: &view,
+                ..*cx
+            })?;
             if used.iter().any(|module| join(above, module) == directory) {
                 return Ok(above.to_owned());
             }
@@ -86,7 +91,9 @@ impl Language for Go {
         let modules = modfile::modules(&place.cx)?;
         let vendored = place.cx.source.has("vendor/modules.txt");
         let fetches = !vendored && modules.iter().any(Module::fetches);
-        let unlocked = modules.iter().find(|module| !vendored && module.is_unlocked());
+        let unlocked = modules
+            .iter()
+            .find(|module| !vendored && module.is_unlocked());
         if let Some(module) = unlocked.filter(|_| !place.allows_unlocked()) {
             let path = place.shown(&module.file("go.mod"));
             return Err(missing_lock(&path, "go mod tidy"));
@@ -142,7 +149,9 @@ fn build(place: &Place<'_>, main: &Main, mode: Option<&str>, network: bool) -> B
 /// Each module's manifest and sums are all that decides which modules are downloaded.
 fn layer(cx: &PlanContext<'_>, modules: &[Module]) -> LayerPlan {
     let files = ["go.mod", "go.sum"];
-    let own = modules.iter().flat_map(|module| files.map(|file| module.file(file)));
+    let own = modules
+        .iter()
+        .flat_map(|module| files.map(|file| module.file(file)));
     let beside = modules.iter().flat_map(Module::beside);
     let beside = beside.map(|directory| join(directory, "go.mod"));
     let workspace = ["go.work", "go.work.sum"].map(str::to_owned);

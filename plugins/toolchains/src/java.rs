@@ -23,15 +23,32 @@ const PLACES: Places = Places {
     own_files: &[
         (".java-version", PinFile::Word),
         (".sdkmanrc", PinFile::Property("java")),
-        ("system.properties", PinFile::Property("java.runtime.version")),
+        (
+            "system.properties",
+            PinFile::Property("java.runtime.version"),
+        ),
     ],
 };
 
 /// What is left beside the archive that runs.
-const NOT_RUNNABLE: [&str; 6] = ["sources", "javadoc", "plain", "tests", "test-fixtures", "original"];
+const NOT_RUNNABLE: [&str; 6] = [
+    "sources",
+    "javadoc",
+    "plain",
+    "tests",
+    "test-fixtures",
+    "original",
+];
 
 /// Names of archives that hold what they depend on.
-const RUNNABLE: [&str; 6] = ["exec", "runner", "standalone", "jar-with-dependencies", "shaded", "all"];
+const RUNNABLE: [&str; 6] = [
+    "exec",
+    "runner",
+    "standalone",
+    "jar-with-dependencies",
+    "shaded",
+    "all",
+];
 
 /// Java.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,7 +61,13 @@ impl Language for Java {
 
     fn describe(&self) -> ToolchainDescription {
         ToolchainDescription {
-            detects: &["pom.xml", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts"],
+            detects: &[
+                "pom.xml",
+                "build.gradle",
+                "build.gradle.kts",
+                "settings.gradle",
+                "settings.gradle.kts",
+            ],
             pins: &[
                 "`java-version` in `[build]`",
                 ".java-version",
@@ -73,13 +96,17 @@ impl Language for Java {
     }
 
     fn evidence(&self, cx: &PlanContext<'_>) -> Result<Option<Evidence>> {
-        Ok(first_of(cx, Rank::Manifest, &[
-            "pom.xml",
-            "build.gradle",
-            "build.gradle.kts",
-            "settings.gradle",
-            "settings.gradle.kts",
-        ]))
+        Ok(first_of(
+            cx,
+            Rank::Manifest,
+            &[
+                "pom.xml",
+                "build.gradle",
+                "build.gradle.kts",
+                "settings.gradle",
+                "settings.gradle.kts",
+            ],
+        ))
     }
 
     fn lacks(&self) -> &'static str {
@@ -93,10 +120,16 @@ impl Language for Java {
                 whole: cx.source,
                 directory: above,
             };
-            let view = PlanContext { source: &view, ..*cx };
+            let view = PlanContext {
+                source: &view,
+                ..*cx
+            };
             let mut modules = maven::modules(&view)?;
             modules.extend(gradle::projects(&view)?);
-            if modules.iter().any(|module| join(above, module) == directory) {
+            if modules
+                .iter()
+                .any(|module| join(above, module) == directory)
+            {
                 return Ok(above.to_owned());
             }
         }
@@ -141,9 +174,14 @@ fn plain_version(pin: Pin) -> Option<Pin> {
     }
     let mut parts = text.split('-');
     let text = parts.find(|part| part.starts_with(|c: char| c.is_ascii_digit()))?;
-    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(text.len());
     let version = text[..end].trim_end_matches('.');
-    let version = version.strip_prefix("1.").filter(|rest| rest.starts_with('8')).unwrap_or(version);
+    let version = version
+        .strip_prefix("1.")
+        .filter(|rest| rest.starts_with('8'))
+        .unwrap_or(version);
     Some(pin.clone().reworded(version))
 }
 
@@ -160,15 +198,16 @@ pub(crate) fn runnable(directories: Vec<String>, (extension, link): (&str, Strin
 
 /// The command that runs an archive. Frameworks do not look at `PORT` by themselves.
 pub(crate) fn start(manifest: &str, archive: &str) -> String {
-    let options = if manifest.contains("spring-boot") || manifest.contains("org.springframework.boot") {
-        " -Dserver.address=127.0.0.1 -Dserver.port=$PORT"
-    } else if manifest.contains("quarkus") {
-        " -Dquarkus.http.host=127.0.0.1 -Dquarkus.http.port=$PORT"
-    } else if manifest.contains("micronaut") {
-        " -Dmicronaut.server.host=127.0.0.1 -Dmicronaut.server.port=$PORT"
-    } else {
-        ""
-    };
+    let options =
+        if manifest.contains("spring-boot") || manifest.contains("org.springframework.boot") {
+            " -Dserver.address=127.0.0.1 -Dserver.port=$PORT"
+        } else if manifest.contains("quarkus") {
+            " -Dquarkus.http.host=127.0.0.1 -Dquarkus.http.port=$PORT"
+        } else if manifest.contains("micronaut") {
+            " -Dmicronaut.server.host=127.0.0.1 -Dmicronaut.server.port=$PORT"
+        } else {
+            ""
+        };
     format!("exec java $JAVA_OPTS{options} -jar {archive}")
 }
 

@@ -79,7 +79,10 @@ impl LanguageToolchain for Toolchain {
             directory: &root,
         };
         let place = Place {
-            cx: PlanContext { source: &view, ..*cx },
+            cx: PlanContext {
+                source: &view,
+                ..*cx
+            },
             whole: cx.source,
             root: &root,
             directory: &directory,
@@ -142,7 +145,10 @@ impl Toolchain {
             whole: cx.source,
             directory: &directory,
         };
-        let found = self.0.evidence(&PlanContext { source: &view, ..*cx })?;
+        let found = self.0.evidence(&PlanContext {
+            source: &view,
+            ..*cx
+        })?;
         Ok(found.map(|evidence| Evidence {
             file: join(&directory, &evidence.file),
             ..evidence
@@ -151,11 +157,7 @@ impl Toolchain {
 }
 
 /// Evidence of a file that the source has.
-pub(crate) fn first_of(
-    cx: &PlanContext<'_>,
-    rank: Rank,
-    files: &[&str],
-) -> Option<Evidence> {
+pub(crate) fn first_of(cx: &PlanContext<'_>, rank: Rank, files: &[&str]) -> Option<Evidence> {
     let file = files.iter().find(|file| cx.source.has(file))?;
     Some(Evidence {
         rank,

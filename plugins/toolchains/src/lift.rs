@@ -17,7 +17,9 @@ pub(crate) fn lift(mut plan: BuildPlan, root: &str, directory: &str) -> BuildPla
     for step in plan.steps.iter_mut().chain(&mut plan.finish) {
         lift_step(step, root);
     }
-    plan.env.values_mut().for_each(|value| lift_text(value, root));
+    plan.env
+        .values_mut()
+        .for_each(|value| lift_text(value, root));
     lift_runtime(&mut plan.runtime, root);
     plan
 }

@@ -75,8 +75,16 @@ impl Language for Php {
 
     fn describe(&self) -> ToolchainDescription {
         ToolchainDescription {
-            detects: &["composer.json", "index.php", "public/index.php", "web/index.php"],
-            locks: &[("composer.lock", "composer install --no-dev --prefer-dist --optimize-autoloader, after check-platform-reqs")],
+            detects: &[
+                "composer.json",
+                "index.php",
+                "public/index.php",
+                "web/index.php",
+            ],
+            locks: &[(
+                "composer.lock",
+                "composer install --no-dev --prefer-dist --optimize-autoloader, after check-platform-reqs",
+            )],
             pins: &[
                 "`php-version` in `[build]`",
                 ".php-version",
@@ -85,8 +93,13 @@ impl Language for Php {
                 "`config.platform.php`, else `require.php` in composer.json",
             ],
             builds: &["the scripts of composer.json"],
-            starts: &["PHP's own server with four workers (PHP_CLI_SERVER_WORKERS), for public/, web/, htdocs/, html/ or the root"],
-            writes: &["storage and bootstrap/cache of Laravel", "var/log of Symfony"],
+            starts: &[
+                "PHP's own server with four workers (PHP_CLI_SERVER_WORKERS), for public/, web/, htdocs/, html/ or the root",
+            ],
+            writes: &[
+                "storage and bootstrap/cache of Laravel",
+                "var/log of Symfony",
+            ],
             remarks: &[
                 "packages are installed in a layer and cloned into each release; where packages go to other directories, or come from the source, in each release",
                 "PHP-FPM needs an adapter between it and the proxy, which is not built yet",
@@ -130,17 +143,25 @@ fn install(place: &Place<'_>, plan: &mut BuildPlan, composer: &Composer) -> Resu
         ("COMPOSER_NO_INTERACTION", "1"),
     ]));
     if !composer.requires {
-        plan.steps.push(step("make the autoloader", ["composer", "dump-autoload", "--no-dev", "--optimize"]));
+        plan.steps.push(step(
+            "make the autoloader",
+            ["composer", "dump-autoload", "--no-dev", "--optimize"],
+        ));
         return Ok(());
     }
     if !composer.locked {
         if !place.allows_unlocked() {
-            return Err(missing_lock(&place.shown(composer::MANIFEST), "composer update --no-install"));
+            return Err(missing_lock(
+                &place.shown(composer::MANIFEST),
+                "composer update --no-install",
+            ));
         }
         plan.notes.push(UNLOCKED_NOTE.to_owned());
     }
     if let Some(why) = &composer.reads_the_source {
-        plan.notes.push(format!("{why}, so packages are installed anew in each release"));
+        plan.notes.push(format!(
+            "{why}, so packages are installed anew in each release"
+        ));
     }
     let in_layer = composer.locked && composer.reads_the_source.is_none();
     if in_layer {
@@ -149,7 +170,10 @@ fn install(place: &Place<'_>, plan: &mut BuildPlan, composer: &Composer) -> Resu
         plan.steps.extend(composer.locked.then(check));
     }
     let finished = composer_install("install packages", &["--optimize-autoloader"]);
-    plan.steps.push(BuildStep { network: !in_layer, ..finished });
+    plan.steps.push(BuildStep {
+        network: !in_layer,
+        ..finished
+    });
     Ok(())
 }
 
@@ -159,7 +183,13 @@ fn check() -> BuildStep {
 }
 
 fn composer_install(name: &str, more: &[&str]) -> BuildStep {
-    let words = ["composer", "install", "--no-dev", "--prefer-dist", "--no-progress"];
+    let words = [
+        "composer",
+        "install",
+        "--no-dev",
+        "--prefer-dist",
+        "--no-progress",
+    ];
     step(name, words.into_iter().chain(more.iter().copied()))
 }
 
@@ -168,7 +198,13 @@ fn layer(place: &Place<'_>, composer: &Composer) -> LayerPlan {
     let files = [composer::MANIFEST, composer::LOCK, "auth.json", "patches"];
     let inputs = source::present(&place.cx, &files);
     let install = composer_install("install packages", &["--no-scripts", "--no-autoloader"]);
-    let steps = vec![check(), BuildStep { network: true, ..install }];
+    let steps = vec![
+        check(),
+        BuildStep {
+            network: true,
+            ..install
+        },
+    ];
     LayerPlan::cloned("vendor", vec![composer.vendor.clone()], (inputs, steps))
 }
 
@@ -183,15 +219,28 @@ fn frameworks(place: &Place<'_>, plan: &mut BuildPlan) {
         plan.env.extend(packages);
     } else if source.has("bin/console") && source.has("config/bundles.php") {
         plan.runtime.writable = vec!["var/log".to_owned()];
-        plan.runtime.env.extend(env(&[("APP_DEBUG", "0"), ("APP_ENV", "prod")]));
-        plan.env.extend(env(&[("APP_DEBUG", "0"), ("APP_ENV", "prod")]));
+        plan.runtime
+            .env
+            .extend(env(&[("APP_DEBUG", "0"), ("APP_ENV", "prod")]));
+        plan.env
+            .extend(env(&[("APP_DEBUG", "0"), ("APP_ENV", "prod")]));
     }
 }
 
 fn serve(plan: &mut BuildPlan, front: &str) {
-    let root = front.rsplit_once('/').map_or(".", |(directory, _)| directory);
-    plan.steps.push(write("write the router", "${app}/.hop3/router.php", ROUTER));
-    plan.runtime.env.extend(env(&[("PHP_CLI_SERVER_WORKERS", "4")]));
-    plan.runtime.workers = web(format!("exec php -S 127.0.0.1:$PORT -t {root} .hop3/router.php"));
-    plan.notes.push("PHP's own server answers requests: PHP-FPM needs an adapter that is not built yet".to_owned());
+    let root = front
+        .rsplit_once('/')
+        .map_or(".", |(directory, _)| directory);
+    plan.steps
+        .push(write("write the router", "${app}/.hop3/router.php", ROUTER));
+    plan.runtime
+        .env
+        .extend(env(&[("PHP_CLI_SERVER_WORKERS", "4")]));
+    plan.runtime.workers = web(format!(
+        "exec php -S 127.0.0.1:$PORT -t {root} .hop3/router.php"
+    ));
+    plan.notes.push(
+        "PHP's own server answers requests: PHP-FPM needs an adapter that is not built yet"
+            .to_owned(),
+    );
 }

@@ -72,7 +72,10 @@ impl Language for Python {
                 "app.py, main.py, wsgi.py or asgi.py",
             ],
             locks: &[
-                ("requirements.txt", "pip install -r, with --require-hashes where it has hashes; it goes before the others"),
+                (
+                    "requirements.txt",
+                    "pip install -r, with --require-hashes where it has hashes; it goes before the others",
+                ),
                 ("uv.lock", "uv sync --locked --no-dev"),
                 ("poetry.lock", "poetry sync --only=main, of Poetry 2"),
                 ("pdm.lock", "pdm install --check --prod"),
@@ -130,7 +133,8 @@ impl Language for Python {
         plan.steps = venv.release_steps();
         if bytecode::pays(cx)? {
             let args = ["-c", bytecode::COMPILE, "${app}"];
-            plan.steps.push(venv.python_step("byte-compile the app", &args));
+            plan.steps
+                .push(venv.python_step("byte-compile the app", &args));
         }
         plan.steps.extend(start.collects_static.then(|| {
             let args = ["manage.py", "collectstatic", "--noinput"];
@@ -141,7 +145,9 @@ impl Language for Python {
             workers: start.workers,
             ..venv.runtime()
         };
-        plan.tools = std::iter::once(python).chain(manager_tool(&project)).collect();
+        plan.tools = std::iter::once(python)
+            .chain(manager_tool(&project))
+            .collect();
         plan.notes = project.notes.iter().cloned().chain(start.notes).collect();
         Ok(plan)
     }
@@ -155,25 +161,26 @@ fn names_a_project(cx: &PlanContext<'_>) -> Result<bool> {
     };
     let pyproject = pyproject.unwrap_or_default();
     let tools = ["poetry", "pdm", "uv"];
-    let tool = tools.iter().any(|name| source::toml_value(&pyproject, &["tool", name]).is_some());
+    let tool = tools
+        .iter()
+        .any(|name| source::toml_value(&pyproject, &["tool", name]).is_some());
     Ok(tool || pyproject.contains_key("project") || pyproject.contains_key("build-system"))
 }
 
 fn manager_tool(project: &Project) -> Option<ToolRequirement> {
     let manager = project.manager()?;
-    Some(ToolRequirement {
-        program: manager.program.to_owned(),
-        version: manager.version.map(str::to_owned),
-        pinned_by: None,
-    })
+    let pin = manager
+        .version
+        .map(|version| Pin::new(version, manager.lock));
+    Some(tool(manager.program, pin))
 }
 
 /// The interpreter: `python3.12` where a version of it is pinned, `python3` and a condition where a range is given.
 fn interpreter(place: &Place<'_>, project: &Project) -> Result<ToolRequirement> {
     let text = source::text(&place.cx, PYPROJECT)?.unwrap_or_default();
     let manifest = project.requires_python.as_ref();
-    let manifest = manifest
-        .map(|(range, word)| Pin::of_manifest(place, (PYPROJECT, &text), (word, range)));
+    let manifest =
+        manifest.map(|(range, word)| Pin::of_manifest(place, (PYPROJECT, &text), (word, range)));
     let Some(pin) = version::pinned(place, &PLACES, manifest)? else {
         return Ok(tool("python3", None));
     };

@@ -48,7 +48,10 @@ impl Language for Ruby {
     fn describe(&self) -> ToolchainDescription {
         ToolchainDescription {
             detects: &["Gemfile", "config.ru"],
-            locks: &[("Gemfile.lock", "bundle install, with BUNDLE_DEPLOYMENT and without development and test")],
+            locks: &[(
+                "Gemfile.lock",
+                "bundle install, with BUNDLE_DEPLOYMENT and without development and test",
+            )],
             pins: &[
                 "`ruby-version` in `[build]`",
                 ".ruby-version",
@@ -60,7 +63,9 @@ impl Language for Ruby {
             builds: &["Rails' assets:precompile with a dummy secret, where a gem compiles assets"],
             starts: &["rails server", "puma or rackup, where there is a config.ru"],
             writes: &["tmp, log and storage of Rails"],
-            remarks: &["gems are installed in a layer that releases use where it is; where the Gemfile takes gems from the source, in each release"],
+            remarks: &[
+                "gems are installed in a layer that releases use where it is; where the Gemfile takes gems from the source, in each release",
+            ],
         }
     }
 
@@ -85,10 +90,13 @@ impl Language for Ruby {
         plan.tools.push(tool(NAME, ruby));
         plan.tools.push(tool("bundle", gemfile.bundler.clone()));
         let directory = install(&mut plan, place, &gemfile);
-        plan.env.extend(bundle_env(directory, gemfile.lock.is_some()));
+        plan.env
+            .extend(bundle_env(directory, gemfile.lock.is_some()));
         let rails = rails(place, &gemfile);
         plan.runtime = runtime(place, &gemfile, rails);
-        plan.runtime.env.extend(bundle_env(directory, gemfile.lock.is_some()));
+        plan.runtime
+            .env
+            .extend(bundle_env(directory, gemfile.lock.is_some()));
         if rails {
             plan.env.extend(rails_env());
             plan.env.extend(env(&[
@@ -98,7 +106,12 @@ impl Language for Ruby {
                 ("SKIP_YARN_INSTALL", "1"),
             ]));
             let built = gemfile.has("jsbundling-rails") && node::builds_assets(place)?;
-            plan.env.extend(built.then(|| env(&[("SKIP_JS_BUILD", "1")])).into_iter().flatten());
+            plan.env.extend(
+                built
+                    .then(|| env(&[("SKIP_JS_BUILD", "1")]))
+                    .into_iter()
+                    .flatten(),
+            );
             plan.steps.extend(precompile(&gemfile));
         }
         Ok(plan)
@@ -132,7 +145,8 @@ fn install(plan: &mut BuildPlan, place: &Place<'_>, gemfile: &Gemfile) -> &'stat
     }
     let why = gemfile.reads_the_source.as_ref();
     if let Some(why) = why {
-        plan.notes.push(format!("{why}, so gems are installed anew in each release"));
+        plan.notes
+            .push(format!("{why}, so gems are installed anew in each release"));
     }
     // Without a lock Bundler writes one, which must stay with what runs.
     if why.is_some() || gemfile.lock.is_none() {
@@ -140,8 +154,12 @@ fn install(plan: &mut BuildPlan, place: &Place<'_>, gemfile: &Gemfile) -> &'stat
         return "${app}/vendor/bundle";
     }
     let mut inputs = gemfile.files.clone();
-    inputs.extend(source::present(&place.cx, &[".ruby-version", ".tool-versions", "vendor/cache"]));
-    plan.layers.push(LayerPlan::mounted("bundle", inputs, steps));
+    inputs.extend(source::present(
+        &place.cx,
+        &[".ruby-version", ".tool-versions", "vendor/cache"],
+    ));
+    plan.layers
+        .push(LayerPlan::mounted("bundle", inputs, steps));
     "${layer:bundle}"
 }
 
@@ -156,7 +174,12 @@ fn bundle_env(
         ("BUNDLE_WITHOUT", "development:test"),
         ("RACK_ENV", "production"),
     ]);
-    variables.extend(locked.then(|| env(&[("BUNDLE_DEPLOYMENT", "1")])).into_iter().flatten());
+    variables.extend(
+        locked
+            .then(|| env(&[("BUNDLE_DEPLOYMENT", "1")]))
+            .into_iter()
+            .flatten(),
+    );
     variables
 }
 

@@ -23,7 +23,10 @@ const PLACES: Places = Places {
     language: NAME,
     names: &[NAME],
     own_files: &[
-        ("rust-toolchain.toml", PinFile::Toml(&["toolchain", "channel"])),
+        (
+            "rust-toolchain.toml",
+            PinFile::Toml(&["toolchain", "channel"]),
+        ),
         ("rust-toolchain", PinFile::Toml(&["toolchain", "channel"])),
     ],
 };
@@ -40,7 +43,10 @@ impl Language for Rust {
     fn describe(&self) -> ToolchainDescription {
         ToolchainDescription {
             detects: &[MANIFEST],
-            locks: &[(LOCK, "cargo fetch --locked, then cargo build --release --locked --offline")],
+            locks: &[(
+                LOCK,
+                "cargo fetch --locked, then cargo build --release --locked --offline",
+            )],
             pins: &[
                 "`rust-version` in `[build]`",
                 "rust-toolchain.toml",
@@ -73,8 +79,14 @@ impl Language for Rust {
                 whole: cx.source,
                 directory: above,
             };
-            let members = workspace::members(&PlanContext { source: &view, ..*cx })?;
-            if members.iter().any(|member| join(above, member) == directory) {
+            let members = workspace::members(&PlanContext {
+                source: &view,
+                ..*cx
+            })?;
+            if members
+                .iter()
+                .any(|member| join(above, member) == directory)
+            {
                 return Ok(above.to_owned());
             }
         }
@@ -85,21 +97,35 @@ impl Language for Rust {
         let cx = &place.cx;
         let lock = source::lock_text(cx, LOCK)?;
         if lock.is_none() && !place.allows_unlocked() {
-            return Err(missing_lock(&place.shown(MANIFEST), "cargo generate-lockfile"));
+            return Err(missing_lock(
+                &place.shown(MANIFEST),
+                "cargo generate-lockfile",
+            ));
         }
         let mut plan = BuildPlan::new(NAME, ArtifactKind::Native);
         let (cargo, channel) = version(place)?;
         plan.tools.push(tool("cargo", cargo));
-        plan.env = env(&[("CARGO_HOME", "${cache}/cargo"), ("CARGO_TERM_COLOR", "never")]);
-        plan.env.extend(channel.iter().flat_map(|name| env(&[("RUSTUP_TOOLCHAIN", name)])));
-        let fetches = lock.as_ref().is_none_or(|lock| lock.contains("\nsource = "));
-        plan.steps.extend(fetches.then(|| fetch_crates(lock.is_some())));
+        plan.env = env(&[
+            ("CARGO_HOME", "${cache}/cargo"),
+            ("CARGO_TERM_COLOR", "never"),
+        ]);
+        plan.env.extend(
+            channel
+                .iter()
+                .flat_map(|name| env(&[("RUSTUP_TOOLCHAIN", name)])),
+        );
+        let fetches = lock
+            .as_ref()
+            .is_none_or(|lock| lock.contains("\nsource = "));
+        plan.steps
+            .extend(fetches.then(|| fetch_crates(lock.is_some())));
         if lock.is_none() {
             plan.notes.push(UNLOCKED_NOTE.to_owned());
         }
         if !place.builds_itself() {
             let binary = workspace::choose(place)?;
-            plan.env.extend(env(&[("CARGO_TARGET_DIR", "${cache}/cargo-target")]));
+            plan.env
+                .extend(env(&[("CARGO_TARGET_DIR", "${cache}/cargo-target")]));
             plan.steps.push(build(&binary, lock.is_some()));
             plan.steps.push(install(place, &binary)?);
             plan.runtime.workers = web(start(place, &binary)?);
@@ -109,13 +135,17 @@ impl Language for Rust {
 }
 
 fn fetch_crates(locked: bool) -> BuildStep {
-    let words = ["cargo", "fetch"].into_iter().chain(locked.then_some("--locked"));
+    let words = ["cargo", "fetch"]
+        .into_iter()
+        .chain(locked.then_some("--locked"));
     fetch("fetch crates", words)
 }
 
 fn build(binary: &Binary, locked: bool) -> BuildStep {
     let words = ["cargo", "build", "--release"].into_iter();
-    let words = words.chain(locked.then_some("--locked")).chain(["--offline"]);
+    let words = words
+        .chain(locked.then_some("--locked"))
+        .chain(["--offline"]);
     let which = ["--package", &binary.package, "--bin", &binary.name];
     step("build", words.chain(which))
 }
@@ -136,7 +166,11 @@ fn start(place: &Place<'_>, binary: &Binary) -> Result<String> {
     let manifest = join(&binary.directory, MANIFEST);
     let manifest = source::toml(&place.cx, &manifest)?.unwrap_or_default();
     let rocket = source::toml_value(&manifest, &["dependencies", "rocket"]).is_some();
-    let before = if rocket { "ROCKET_PORT=$PORT exec " } else { "" };
+    let before = if rocket {
+        "ROCKET_PORT=$PORT exec "
+    } else {
+        ""
+    };
     Ok(format!("{before}./target/release/{}", binary.name))
 }
 
@@ -146,7 +180,11 @@ fn version(place: &Place<'_>) -> Result<(Option<Pin>, Option<String>)> {
     let text = source::text(&place.cx, &place.own(MANIFEST))?.unwrap_or_default();
     let least = toml_string(&manifest, &["package", "rust-version"]).map(|version| {
         let own = place.own(MANIFEST);
-        Pin::of_manifest(place, (&own, &text), ("rust-version", &format!(">={version}")))
+        Pin::of_manifest(
+            place,
+            (&own, &text),
+            ("rust-version", &format!(">={version}")),
+        )
     });
     let Some(pin) = version::pinned(place, &PLACES, least)? else {
         return Ok((None, None));
@@ -154,5 +192,8 @@ fn version(place: &Place<'_>) -> Result<(Option<Pin>, Option<String>)> {
     let least = pin.version.starts_with('>');
     let channel = (!least && pin.version != "latest").then(|| pin.version.clone());
     let comparable = pin.version.contains('.') || pin.version.bytes().all(|b| b.is_ascii_digit());
-    Ok((Some(pin).filter(|pin| comparable && !is_open(&pin.version)), channel))
+    Ok((
+        Some(pin).filter(|pin| comparable && !is_open(&pin.version)),
+        channel,
+    ))
 }

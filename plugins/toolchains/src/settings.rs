@@ -14,7 +14,11 @@ use crate::source::{config, normalised};
     deny_unknown_fields,
     rename_all = "kebab-case"
 )]
-#[schemars(crate = "hop3_plugin_api::schemars", rename = "toolchains.Settings", inline)]
+#[schemars(
+    crate = "hop3_plugin_api::schemars",
+    rename = "toolchains.Settings",
+    inline
+)]
 pub struct ToolchainSettings {
     /// The app's directory in a source that holds several: `apps/web`. The whole source is there while it is built, and its commands run in this directory.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,11 +41,15 @@ impl ToolchainSettings {
         };
         let hint = "name a directory relative to the root of the source, such as `apps/web`";
         let Some(directory) = normalised(named) else {
-            let message = format!("`directory` of `[plugin.toolchains]` is `{named}`, which is not inside the source");
+            let message = format!(
+                "`directory` of `[plugin.toolchains]` is `{named}`, which is not inside the source"
+            );
             return Err(config(message, Some(hint)));
         };
         if !directory.is_empty() && cx.source.list(&directory)?.is_empty() {
-            let message = format!("`directory` of `[plugin.toolchains]` is `{named}`, which the source does not have");
+            let message = format!(
+                "`directory` of `[plugin.toolchains]` is `{named}`, which the source does not have"
+            );
             return Err(config(message, Some(hint)));
         }
         Ok(directory)

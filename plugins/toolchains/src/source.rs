@@ -62,7 +62,9 @@ pub(crate) fn lock_toml(cx: &PlanContext<'_>, path: &str) -> Result<Option<toml:
 
 fn parsed_toml(path: &str, text: &str) -> Result<toml::Table> {
     text.parse().map_err(|error: toml::de::Error| {
-        let (line, column) = error.span().map_or((1, 1), |span| place_of(text, span.start));
+        let (line, column) = error
+            .span()
+            .map_or((1, 1), |span| place_of(text, span.start));
         let said = error.message();
         let message = format!("`{path}:{line}:{column}` is not valid TOML: {said}");
         config(message, None)
@@ -127,7 +129,9 @@ pub(crate) fn normalised(path: &str) -> Option<String> {
 
 /// Whether there is a directory with anything in it.
 pub(crate) fn has_directory(cx: &PlanContext<'_>, path: &str) -> bool {
-    cx.source.list(path).is_ok_and(|entries| !entries.is_empty())
+    cx.source
+        .list(path)
+        .is_ok_and(|entries| !entries.is_empty())
 }
 
 /// Those of some files and directories that the source has.

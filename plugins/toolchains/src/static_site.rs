@@ -49,7 +49,11 @@ impl Language for StaticSite {
         };
         Ok(found.map(|directory| Evidence {
             rank: Rank::Companion,
-            file: if directory.is_empty() { "index.html".to_owned() } else { directory },
+            file: if directory.is_empty() {
+                "index.html".to_owned()
+            } else {
+                directory
+            },
         }))
     }
 
@@ -78,7 +82,11 @@ fn publish(place: &Place<'_>, generated: Option<String>, built: bool) -> Result<
     let cx = &place.cx;
     if let Some(directory) = directory_of_spec(cx) {
         let directory = named(place, directory)?;
-        return if built { Ok(directory) } else { existing_or_made(cx, directory) };
+        return if built {
+            Ok(directory)
+        } else {
+            existing_or_made(cx, directory)
+        };
     }
     if let Some(directory) = generated {
         return Ok(directory);
@@ -92,12 +100,14 @@ fn publish(place: &Place<'_>, generated: Option<String>, built: bool) -> Result<
 
 /// A directory that the spec names, relative to the project's root.
 pub(crate) fn named(place: &Place<'_>, named: &str) -> Result<String> {
-    source::normalised(named).map(|path| place.own(&path)).ok_or_else(|| {
-        source::config(
-            format!("`static-dir` is `{named}`, which is not inside the source"),
-            Some("name a directory relative to the source's root, such as `public`"),
-        )
-    })
+    source::normalised(named)
+        .map(|path| place.own(&path))
+        .ok_or_else(|| {
+            source::config(
+                format!("`static-dir` is `{named}`, which is not inside the source"),
+                Some("name a directory relative to the source's root, such as `public`"),
+            )
+        })
 }
 
 /// `[build] static-dir`, else the Procfile's or the spec's `static` worker, which names a directory.

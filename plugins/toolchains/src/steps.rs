@@ -87,7 +87,10 @@ pub(crate) fn missing_lock(manifest: &str, command: &str) -> PluginError {
 }
 
 /// Lock files of tools that exclude each other.
-pub(crate) fn two_managers((lock, manager): (&str, &str), (other, of): (&str, &str)) -> PluginError {
+pub(crate) fn two_managers(
+    (lock, manager): (&str, &str),
+    (other, of): (&str, &str),
+) -> PluginError {
     Abort::new(format!(
         "`{lock}` of {manager} and `{other}` of {of} lie side by side"
     ))
@@ -114,8 +117,9 @@ pub(crate) fn choose_one(what: &str, of: &[String], example: &str) -> PluginErro
 
 /// A choice that the source does not offer.
 pub(crate) fn no_such(what: &str, named: &str, of: &[String]) -> PluginError {
-    let message =
-        format!("`package` of `[plugin.toolchains]` is `{named}`, and the source has no such {what}");
+    let message = format!(
+        "`package` of `[plugin.toolchains]` is `{named}`, and the source has no such {what}"
+    );
     let refusal = Abort::new(message);
     if of.is_empty() {
         return refusal.into();

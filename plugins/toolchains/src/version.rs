@@ -140,11 +140,7 @@ fn shared_file(cx: &PlanContext<'_>, directory: &str, places: &Places) -> Result
     mise(cx, directory, places)
 }
 
-fn tool_versions(
-    tree: &dyn SourceTree,
-    directory: &str,
-    places: &Places,
-) -> Result<Option<Pin>> {
+fn tool_versions(tree: &dyn SourceTree, directory: &str, places: &Places) -> Result<Option<Pin>> {
     let path = join(directory, ".tool-versions");
     let text = tree.text(&path)?.unwrap_or_default();
     let mut pins = text.lines().enumerate().filter_map(|(index, line)| {
@@ -160,14 +156,16 @@ fn tool_versions(
 fn mise(cx: &PlanContext<'_>, directory: &str, places: &Places) -> Result<Option<Pin>> {
     for file in ["mise.toml", ".mise.toml"] {
         let path = join(directory, file);
-        let (Some(text), Some(table)) = (source::text(cx, &path)?, source::toml(cx, &path)?)
-        else {
+        let (Some(text), Some(table)) = (source::text(cx, &path)?, source::toml(cx, &path)?) else {
             continue;
         };
         let tools = table.get("tools").and_then(toml::Value::as_table);
         let version = places.names.iter().find_map(|name| {
             let version = mise_version(tools?.get(*name)?)?;
-            Some(Pin::new(version, format!("{path}:{}", mise_line(&text, name))))
+            Some(Pin::new(
+                version,
+                format!("{path}:{}", mise_line(&text, name)),
+            ))
         });
         if version.is_some() {
             return Ok(version);

@@ -100,7 +100,13 @@ mod tests {
         let paths: Vec<&str> = found.iter().map(|it| it.path.as_str()).collect();
         assert_eq!(
             paths,
-            ["project", "project/name", "project/Ref", "project/in", "project/in/name"]
+            [
+                "project",
+                "project/name",
+                "project/Ref",
+                "project/in",
+                "project/in/name"
+            ]
         );
         assert_eq!(text_at(&found, "project/name"), Some("shop"));
         assert_eq!(found[1].line, 4);

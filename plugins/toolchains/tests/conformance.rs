@@ -32,10 +32,17 @@ fn a_toolchain_that_is_named_takes_any_source() {
 fn an_empty_source_is_refused_in_words_or_planned_but_never_a_panic() {
     for toolchain in ToolchainsPlugin.toolchains() {
         let app = TestApp::new("shop");
-        assert!(!toolchain.accept(&app.plan_context()).accepts(), "{}", toolchain.name());
+        assert!(
+            !toolchain.accept(&app.plan_context()).accepts(),
+            "{}",
+            toolchain.name()
+        );
         if let Err(error) = toolchain.plan(&app.plan_context()) {
             let message = error.to_string();
-            assert!(message.starts_with(|c: char| c.is_lowercase() || c == '`'), "{message}");
+            assert!(
+                message.starts_with(|c: char| c.is_lowercase() || c == '`'),
+                "{message}"
+            );
             assert!(!message.ends_with('.'), "{message}");
         }
     }

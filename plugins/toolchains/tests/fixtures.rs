@@ -63,7 +63,10 @@ fn every_language_has_cases() {
     let expected: Vec<String> = expected.collect();
     for toolchain in ToolchainsPlugin.toolchains() {
         let chosen = format!("chosen: {}\n", toolchain.name());
-        let count = expected.iter().filter(|text| text.contains(&chosen)).count();
+        let count = expected
+            .iter()
+            .filter(|text| text.contains(&chosen))
+            .count();
         let least = if toolchain.name() == "generic" { 1 } else { 4 };
         assert!(count >= least, "{} has {count} cases", toolchain.name());
     }
@@ -103,7 +106,9 @@ fn outcome(case: &Path) -> String {
 /// Why nobody takes it, a reason that several share once.
 fn refusals(reasons: Vec<(&str, String)>) -> String {
     let reasons: BTreeSet<String> = reasons.into_iter().map(|(_, reason)| reason).collect();
-    let lines = reasons.into_iter().map(|reason| format!("because {reason}\n"));
+    let lines = reasons
+        .into_iter()
+        .map(|reason| format!("because {reason}\n"));
     lines.collect()
 }
 
@@ -123,6 +128,9 @@ fn planned(toolchain: &dyn LanguageToolchain, cx: &PlanContext<'_>) -> String {
 }
 
 fn refusal(error: &PluginError) -> String {
-    let hints = error.hints().into_iter().map(|hint| format!("hint: {hint}\n"));
+    let hints = error
+        .hints()
+        .into_iter()
+        .map(|hint| format!("hint: {hint}\n"));
     format!("error: {error}\n{}", hints.collect::<String>())
 }

@@ -41,7 +41,12 @@ fn through_json(plan: &BuildPlan) -> BuildPlan {
 fn check_layer(layer: &LayerPlan) {
     let name = &layer.name;
     assert!(!layer.steps.is_empty(), "layer `{name}` is made by nothing");
-    for path in layer.inputs.iter().chain(&layer.target).chain(&layer.clones) {
+    for path in layer
+        .inputs
+        .iter()
+        .chain(&layer.target)
+        .chain(&layer.clones)
+    {
         let inside = Path::new(path)
             .components()
             .all(|part| matches!(part, Component::Normal(_)));

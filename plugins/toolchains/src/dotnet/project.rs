@@ -30,7 +30,9 @@ pub(super) struct Project {
 
 impl Project {
     pub(super) fn directory(&self) -> &str {
-        self.path.rsplit_once('/').map_or("", |(directory, _)| directory)
+        self.path
+            .rsplit_once('/')
+            .map_or("", |(directory, _)| directory)
     }
 }
 
@@ -51,14 +53,23 @@ pub(super) fn choose(place: &Place<'_>) -> Result<Project> {
     if let Some(named) = &place.settings.package {
         return by_name(all, named);
     }
-    let (own, others): (Vec<Project>, Vec<Project>) = all.into_iter().partition(|it| it.directory().is_empty());
+    let (own, others): (Vec<Project>, Vec<Project>) =
+        all.into_iter().partition(|it| it.directory().is_empty());
     let candidates = |projects: Vec<Project>| {
-        let runs: Vec<Project> = projects.into_iter().filter(|it| it.runs && !it.tests).collect();
-        let (serving, rest): (Vec<Project>, Vec<Project>) = runs.into_iter().partition(|it| it.serves);
+        let runs: Vec<Project> = projects
+            .into_iter()
+            .filter(|it| it.runs && !it.tests)
+            .collect();
+        let (serving, rest): (Vec<Project>, Vec<Project>) =
+            runs.into_iter().partition(|it| it.serves);
         if serving.is_empty() { rest } else { serving }
     };
     let own = candidates(own);
-    let mut found = if own.is_empty() { candidates(others) } else { own };
+    let mut found = if own.is_empty() {
+        candidates(others)
+    } else {
+        own
+    };
     match found.len() {
         0 => Err(Abort::new("the source has no project that makes a program")
             .hint("name it: `package = \"src/Web\"` in `[plugin.toolchains]`")
@@ -74,8 +85,12 @@ pub(super) fn choose(place: &Place<'_>) -> Result<Project> {
 fn by_name(all: Vec<Project>, named: &str) -> Result<Project> {
     let path = source::normalised(named).unwrap_or_default();
     let paths: Vec<String> = all.iter().map(|project| project.path.clone()).collect();
-    let is_it = |project: &Project| project.path == path || project.directory() == path || project.assembly == named;
-    all.into_iter().find(is_it).ok_or_else(|| no_such("project", named, &paths))
+    let is_it = |project: &Project| {
+        project.path == path || project.directory() == path || project.assembly == named
+    };
+    all.into_iter()
+        .find(is_it)
+        .ok_or_else(|| no_such("project", named, &paths))
 }
 
 fn projects(cx: &PlanContext<'_>) -> Result<Vec<Project>> {
@@ -90,7 +105,11 @@ fn projects(cx: &PlanContext<'_>) -> Result<Vec<Project>> {
             }
         }
         let below = source::directories(cx, &directory)?.into_iter();
-        let below = below.filter(|name| depth < DEPTH && !name.starts_with('.') && !matches!(name.as_str(), "bin" | "obj" | "node_modules"));
+        let below = below.filter(|name| {
+            depth < DEPTH
+                && !name.starts_with('.')
+                && !matches!(name.as_str(), "bin" | "obj" | "node_modules")
+        });
         open.extend(below.map(|name| (join(&directory, &name), depth + 1)));
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
@@ -99,15 +118,31 @@ fn projects(cx: &PlanContext<'_>) -> Result<Vec<Project>> {
 
 fn project(path: String, text: &str) -> Project {
     let elements = elements(text);
-    let sdk = elements.first().and_then(|root| root.attribute("Sdk")).unwrap_or_default();
+    let sdk = elements
+        .first()
+        .and_then(|root| root.attribute("Sdk"))
+        .unwrap_or_default();
     let property = |name: &str| {
         let path = format!("Project/PropertyGroup/{name}");
-        elements.iter().find(|it| it.path == path && !it.text.is_empty())
+        elements
+            .iter()
+            .find(|it| it.path == path && !it.text.is_empty())
     };
-    let references: Vec<&str> = elements.iter().filter(|it| it.path.ends_with("/PackageReference")).filter_map(|it| it.attribute("Include")).collect();
-    let stem = Path::new(&path).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let named = property("AssemblyName").map(|it| it.text.clone()).filter(|name| !name.contains("$("));
-    let serves = sdk.starts_with("Microsoft.NET.Sdk.Web") || sdk.starts_with("Microsoft.NET.Sdk.BlazorWebAssembly");
+    let references: Vec<&str> = elements
+        .iter()
+        .filter(|it| it.path.ends_with("/PackageReference"))
+        .filter_map(|it| it.attribute("Include"))
+        .collect();
+    let stem = Path::new(&path)
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let named = property("AssemblyName")
+        .map(|it| it.text.clone())
+        .filter(|name| !name.contains("$("));
+    let serves = sdk.starts_with("Microsoft.NET.Sdk.Web")
+        || sdk.starts_with("Microsoft.NET.Sdk.BlazorWebAssembly");
     let worker = sdk.starts_with("Microsoft.NET.Sdk.Worker");
     let executable = property("OutputType").is_some_and(|it| it.text.eq_ignore_ascii_case("exe"));
     Project {
@@ -124,11 +159,18 @@ fn project(path: String, text: &str) -> Project {
 /// `net8.0`, or the highest of `net6.0;net8.0`.
 fn framework(element: Option<&Element>) -> Option<(String, usize)> {
     let element = element?;
-    let versions = element.text.split(';').filter_map(|name| name.trim().strip_prefix("net"));
+    let versions = element
+        .text
+        .split(';')
+        .filter_map(|name| name.trim().strip_prefix("net"));
     let versions = versions.map(|version| version.split('-').next().unwrap_or_default());
     let numeric = versions.filter_map(|version| {
         let parts: Option<Vec<u32>> = version.split('.').map(|part| part.parse().ok()).collect();
-        parts.filter(|parts| parts.len() > 1).map(|parts| (parts, version))
+        parts
+            .filter(|parts| parts.len() > 1)
+            .map(|parts| (parts, version))
     });
-    numeric.max().map(|(_, version)| (version.to_owned(), element.line))
+    numeric
+        .max()
+        .map(|(_, version)| (version.to_owned(), element.line))
 }

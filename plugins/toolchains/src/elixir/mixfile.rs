@@ -11,7 +11,13 @@ pub(super) const MANIFEST: &str = "mix.exs";
 pub(super) const LOCK: &str = "mix.lock";
 
 /// Words of a program that reads files or runs others.
-const READS: [&str; 5] = ["File.", "Code.eval", "Code.require_file", "System.cmd", "Path.wildcard"];
+const READS: [&str; 5] = [
+    "File.",
+    "Code.eval",
+    "Code.require_file",
+    "System.cmd",
+    "Path.wildcard",
+];
 
 /// What a plan needs to know of a project.
 pub(super) struct Mixfile {
@@ -35,7 +41,10 @@ pub(super) fn read(place: &Place<'_>) -> Result<Mixfile> {
     let text = source::text(&place.cx, MANIFEST)?.unwrap_or_default();
     let mut files = vec![MANIFEST.to_owned()];
     let mut depends = has_packages(&text);
-    let mut reads = READS.iter().any(|word| text.contains(word)).then(|| MANIFEST.to_owned());
+    let mut reads = READS
+        .iter()
+        .any(|word| text.contains(word))
+        .then(|| MANIFEST.to_owned());
     if text.contains("apps_path") {
         for app in source::directories(&place.cx, "apps")? {
             let path = join(&join("apps", &app), MANIFEST);
@@ -43,7 +52,12 @@ pub(super) fn read(place: &Place<'_>) -> Result<Mixfile> {
                 continue;
             };
             depends |= has_packages(&text);
-            reads = reads.or_else(|| READS.iter().any(|word| text.contains(word)).then(|| path.clone()));
+            reads = reads.or_else(|| {
+                READS
+                    .iter()
+                    .any(|word| text.contains(word))
+                    .then(|| path.clone())
+            });
             files.push(path);
         }
     }
@@ -96,7 +110,9 @@ impl Mixfile {
 fn atom_after(text: &str, key: &str) -> Option<String> {
     let (_, rest) = text.split_once(key)?;
     let atom = rest.trim_start().strip_prefix(':')?;
-    let end = atom.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(atom.len());
+    let end = atom
+        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .unwrap_or(atom.len());
     Some(atom[..end].to_owned())
 }
 
@@ -105,7 +121,9 @@ fn releases(text: &str) -> Vec<String> {
     let inline = text.split_once("releases: [").map(|(_, rest)| rest);
     let function = ["defp releases do", "def releases do"];
     let function = function.iter().find_map(|start| text.split_once(start));
-    let function = function.and_then(|(_, rest)| rest.split_once('[')).map(|(_, rest)| rest);
+    let function = function
+        .and_then(|(_, rest)| rest.split_once('['))
+        .map(|(_, rest)| rest);
     let Some(rest) = inline.or(function) else {
         return Vec::new();
     };
@@ -132,10 +150,18 @@ fn releases(text: &str) -> Vec<String> {
 /// A tuple below `deps` that names no path in the source.
 fn has_packages(text: &str) -> bool {
     let starts = ["defp deps do", "def deps do", "deps: ["];
-    let Some(rest) = starts.iter().find_map(|start| text.split_once(start)).map(|(_, rest)| rest) else {
+    let Some(rest) = starts
+        .iter()
+        .find_map(|start| text.split_once(start))
+        .map(|(_, rest)| rest)
+    else {
         return false;
     };
-    let code: Vec<&str> = rest.lines().take_while(|line| line.trim() != "end").filter(|line| !line.trim().starts_with('#')).collect();
+    let code: Vec<&str> = rest
+        .lines()
+        .take_while(|line| line.trim() != "end")
+        .filter(|line| !line.trim().starts_with('#'))
+        .collect();
     let code = code.join("\n");
     let mut tuples = code.split("{:").skip(1);
     tuples.any(|tuple| !tuple.contains("path:") && !tuple.contains("in_umbrella:"))
@@ -160,8 +186,13 @@ mod tests {
         assert_eq!(releases(text), ["web", "worker"]);
         assert_eq!(releases("app: :shop"), Vec::<String>::new());
         assert!(has_packages("defp deps do\n[{:plug, \"~> 1.0\"}]\nend"));
-        assert!(!has_packages("defp deps do\n[\n# {:plug, \"~> 1.0\"}\n{:core, in_umbrella: true}]\nend"));
+        assert!(!has_packages(
+            "defp deps do\n[\n# {:plug, \"~> 1.0\"}\n{:core, in_umbrella: true}]\nend"
+        ));
         assert!(!has_packages("defp deps do\n[]\nend\ndef x, do: {:ok, 1}"));
-        assert_eq!(atom_after("app: :shop_web,", "app:"), Some("shop_web".to_owned()));
+        assert_eq!(
+            atom_after("app: :shop_web,", "app:"),
+            Some("shop_web".to_owned())
+        );
     }
 }

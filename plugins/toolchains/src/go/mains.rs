@@ -39,7 +39,11 @@ pub(super) fn choose(place: &Place<'_>, modules: &[Module]) -> Result<Main> {
         return Ok(main(place, modules, own));
     }
     let commands = commands(cx, modules, own)?;
-    let found = if commands.is_empty() { mains_below(cx, own)? } else { commands };
+    let found = if commands.is_empty() {
+        mains_below(cx, own)?
+    } else {
+        commands
+    };
     match found.as_slice() {
         [only] => Ok(main(place, modules, only)),
         [] => Err(Abort::new("the source has no `package main`, so there is nothing to run")
@@ -84,12 +88,18 @@ fn main(place: &Place<'_>, modules: &[Module], directory: &str) -> Main {
 /// Mains in `cmd/*` of the app's directory or, at the root of a workspace, of its modules; and modules that are mains themselves.
 fn commands(cx: &PlanContext<'_>, modules: &[Module], own: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for module in modules.iter().filter(|module| module.directory.starts_with(own)) {
+    for module in modules
+        .iter()
+        .filter(|module| module.directory.starts_with(own))
+    {
         let directory = &module.directory;
         let cmd = join(directory, "cmd");
         let below = source::directories(cx, &cmd)?.into_iter();
         let below = below.map(|name| join(&cmd, &name));
-        for candidate in std::iter::once(directory.clone()).chain([cmd.clone()]).chain(below) {
+        for candidate in std::iter::once(directory.clone())
+            .chain([cmd.clone()])
+            .chain(below)
+        {
             if is_main(cx, &candidate)? {
                 found.push(candidate);
             }
@@ -143,7 +153,9 @@ mod tests {
 
     #[test]
     fn a_main_package_declares_itself() {
-        assert!(declares_main("// Shop.\npackage main // here\n\nfunc main() {}\n"));
+        assert!(declares_main(
+            "// Shop.\npackage main // here\n\nfunc main() {}\n"
+        ));
         assert!(!declares_main("package shop\n// package main\n"));
         assert!(!declares_main("//go:build ignore\n\npackage main\n"));
     }

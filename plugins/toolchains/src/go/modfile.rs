@@ -41,14 +41,20 @@ impl Module {
 
     /// Directories of the source that stand in for modules.
     pub(super) fn beside(&self) -> impl Iterator<Item = &str> {
-        self.replaced.iter().map(|(_, directory)| directory.as_str())
+        self.replaced
+            .iter()
+            .map(|(_, directory)| directory.as_str())
     }
 }
 
 /// The modules of a source: those that go.work uses, else the root's.
 pub(super) fn modules(cx: &PlanContext<'_>) -> Result<Vec<Module>> {
     let workspace = cx.source.has("go.work");
-    let directories = if workspace { used(cx)? } else { vec![String::new()] };
+    let directories = if workspace {
+        used(cx)?
+    } else {
+        vec![String::new()]
+    };
     let mut modules = Vec::new();
     for directory in directories {
         let path = join(&directory, "go.mod");
@@ -71,7 +77,9 @@ pub(super) fn modules(cx: &PlanContext<'_>) -> Result<Vec<Module>> {
 /// The directories that go.work uses.
 pub(super) fn used(cx: &PlanContext<'_>) -> Result<Vec<String>> {
     let text = source::text(cx, "go.work")?.unwrap_or_default();
-    let used = directives(&text).into_iter().filter(|line| line.verb == "use");
+    let used = directives(&text)
+        .into_iter()
+        .filter(|line| line.verb == "use");
     Ok(used
         .filter_map(|line| source::normalised(line.words.first()?.trim_matches('"')))
         .collect())
@@ -85,7 +93,12 @@ fn module(cx: &PlanContext<'_>, directory: String, text: &str) -> Module {
     };
     let file = module.file("go.mod");
     for line in directives(text) {
-        let first = line.words.first().copied().unwrap_or_default().trim_matches('"');
+        let first = line
+            .words
+            .first()
+            .copied()
+            .unwrap_or_default()
+            .trim_matches('"');
         match line.verb {
             "module" => {
                 first.clone_into(&mut module.path);
@@ -95,7 +108,9 @@ fn module(cx: &PlanContext<'_>, directory: String, text: &str) -> Module {
                 module.needs(first.trim_start_matches("go"), (&file, line.number));
             }
             "require" => module.required.push(first.to_owned()),
-            "replace" => module.replaced.extend(replacement(&module.directory, &line.words)),
+            "replace" => module
+                .replaced
+                .extend(replacement(&module.directory, &line.words)),
             _ => {}
         }
     }
@@ -104,7 +119,10 @@ fn module(cx: &PlanContext<'_>, directory: String, text: &str) -> Module {
 
 impl Module {
     fn needs(&mut self, version: &str, (path, line): (&str, usize)) {
-        let higher = self.version.as_ref().is_none_or(|(known, _)| numbers(known) < numbers(version));
+        let higher = self
+            .version
+            .as_ref()
+            .is_none_or(|(known, _)| numbers(known) < numbers(version));
         if higher && !numbers(version).is_empty() {
             self.version = Some((version.to_owned(), format!("{path}:{line}")));
         }
@@ -122,7 +140,10 @@ fn replacement(directory: &str, words: &[&str]) -> Option<(String, String)> {
 
 /// The last part of a module's path that is no version: `shop` of `example.com/shop/v2`.
 fn last_name(path: &str) -> String {
-    let is_version = |part: &str| part.strip_prefix('v').is_some_and(|rest| !numbers(rest).is_empty());
+    let is_version = |part: &str| {
+        part.strip_prefix('v')
+            .is_some_and(|rest| !numbers(rest).is_empty())
+    };
     let mut parts = path.rsplit('/').filter(|part| !is_version(part));
     parts.next().unwrap_or("app").to_owned()
 }
@@ -144,21 +165,33 @@ fn directives(text: &str) -> Vec<Directive<'_>> {
     let mut found = Vec::new();
     let mut block = None;
     for (index, line) in text.lines().enumerate() {
-        let mut words = line.split("//").next().unwrap_or_default().split_whitespace();
+        let mut words = line
+            .split("//")
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
         let number = index + 1;
         match (block, words.next()) {
             (_, None) => {}
             (Some(_), Some(")")) => block = None,
             (Some(verb), Some(first)) => {
                 let words = std::iter::once(first).chain(words).collect();
-                found.push(Directive { verb, words, number });
+                found.push(Directive {
+                    verb,
+                    words,
+                    number,
+                });
             }
             (None, Some(verb)) => {
                 let words: Vec<&str> = words.collect();
                 if words.first() == Some(&"(") {
                     block = Some(verb);
                 } else {
-                    found.push(Directive { verb, words, number });
+                    found.push(Directive {
+                        verb,
+                        words,
+                        number,
+                    });
                 }
             }
         }

@@ -35,15 +35,23 @@ impl Project {
     /// The task of the plugin that it applies.
     fn task(&self) -> Option<&'static str> {
         let applied = |plugin: &str| {
-            self.text.lines().map(str::trim).filter(|line| !line.starts_with("//")).any(|line| applies(line, plugin))
+            self.text
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.starts_with("//"))
+                .any(|line| applies(line, plugin))
         };
-        TASKS.iter().find(|(plugin, _)| applied(plugin)).map(|(_, task)| *task)
+        TASKS
+            .iter()
+            .find(|(plugin, _)| applied(plugin))
+            .map(|(_, task)| *task)
     }
 }
 
 /// `id 'x'`, `id("x")`, `apply plugin: 'x'` or, for the plugins that come with Gradle, the bare name.
 fn applies(line: &str, plugin: &str) -> bool {
-    let declares = line.starts_with("id") || line.starts_with("apply plugin") || line.starts_with("alias");
+    let declares =
+        line.starts_with("id") || line.starts_with("apply plugin") || line.starts_with("alias");
     let bare = line == plugin || line == format!("`{plugin}`");
     let quoted = line.split(['\'', '"']).nth(1).unwrap_or(line);
     let named = match plugin {
@@ -62,9 +70,16 @@ pub(super) fn is_here(cx: &PlanContext<'_>) -> bool {
 /// Directories of the projects that the settings include.
 pub(super) fn projects(cx: &PlanContext<'_>) -> Result<Vec<String>> {
     let text = first_text(cx, "", &SETTINGS)?;
-    let lines = text.lines().map(str::trim).filter(|line| line.starts_with("include"));
-    let names = lines.filter(|line| !line.starts_with("includeBuild")).flat_map(quoted);
-    Ok(names.map(|name| name.trim_start_matches(':').replace(':', "/")).collect())
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("include"));
+    let names = lines
+        .filter(|line| !line.starts_with("includeBuild"))
+        .flat_map(quoted);
+    Ok(names
+        .map(|name| name.trim_start_matches(':').replace(':', "/"))
+        .collect())
 }
 
 fn quoted(line: &str) -> impl Iterator<Item = &str> {
@@ -84,12 +99,16 @@ fn first_text(cx: &PlanContext<'_>, directory: &str, files: &[&str]) -> Result<S
 pub(super) fn add(place: &Place<'_>, plan: &mut BuildPlan) -> Result<()> {
     let all = all(&place.cx)?;
     let lacking = WRAPPER.iter().find(|file| !place.cx.source.has(file));
-    plan.tools.extend(jdk(place, language_version(place, &all))?);
-    plan.env.extend(env(&[("GRADLE_USER_HOME", "${cache}/gradle")]));
+    plan.tools
+        .extend(jdk(place, language_version(place, &all))?);
+    plan.env
+        .extend(env(&[("GRADLE_USER_HOME", "${cache}/gradle")]));
     if let Some(lacking) = lacking {
         plan.tools.push(tool("gradle", None));
         let started = *lacking != WRAPPER[0];
-        plan.notes.extend(started.then(|| format!("`gradlew` is not used, because `{lacking}` is missing")));
+        plan.notes.extend(
+            started.then(|| format!("`gradlew` is not used, because `{lacking}` is missing")),
+        );
     }
     if place.builds_itself() {
         return Ok(());
@@ -97,7 +116,8 @@ pub(super) fn add(place: &Place<'_>, plan: &mut BuildPlan) -> Result<()> {
     let project = choose(place, &all)?;
     let task = project.task().unwrap_or("assemble");
     let words = command(place, lacking.is_none(), (project, task));
-    plan.steps.push(fetch("build", words.iter().map(String::as_str)));
+    plan.steps
+        .push(fetch("build", words.iter().map(String::as_str)));
     add_start(place, plan, (project, task))
 }
 
@@ -118,7 +138,9 @@ fn language_version(place: &Place<'_>, all: &[Project]) -> Option<Pin> {
     all.iter().find_map(|project| {
         let (_, rest) = project.text.split_once(word)?;
         let version = rest.split(')').next()?.trim_matches(['"', '\'']);
-        let file = BUILDS.iter().find(|file| place.cx.source.has(&join(&project.directory, file)))?;
+        let file = BUILDS
+            .iter()
+            .find(|file| place.cx.source.has(&join(&project.directory, file)))?;
         let path = join(&project.directory, file);
         let numeric = version.bytes().all(|b| b.is_ascii_digit());
         numeric.then(|| Pin::of_manifest(place, (&path, &project.text), (word, version)))
@@ -127,20 +149,37 @@ fn language_version(place: &Place<'_>, all: &[Project]) -> Option<Pin> {
 
 /// The project that the spec names or lies in, else the only one with something to run, else the root's.
 fn choose<'a>(place: &Place<'_>, all: &'a [Project]) -> Result<&'a Project> {
-    let names = |projects: &[&Project]| projects.iter().map(|it| it.directory.clone()).filter(|it| !it.is_empty()).collect::<Vec<_>>();
+    let names = |projects: &[&Project]| {
+        projects
+            .iter()
+            .map(|it| it.directory.clone())
+            .filter(|it| !it.is_empty())
+            .collect::<Vec<_>>()
+    };
     let everything: Vec<&Project> = all.iter().collect();
     if let Some(named) = &place.settings.package {
         let directory = named.trim_start_matches(':').replace(':', "/");
         let found = all.iter().find(|project| project.directory == directory);
         return found.ok_or_else(|| no_such("project", named, &names(&everything)));
     }
-    let own = all.iter().find(|project| project.directory == place.member());
-    let runs: Vec<&Project> = all.iter().filter(|project| project.task().is_some()).collect();
-    match (own.filter(|own| own.task().is_some() || !place.member().is_empty()), runs.as_slice()) {
+    let own = all
+        .iter()
+        .find(|project| project.directory == place.member());
+    let runs: Vec<&Project> = all
+        .iter()
+        .filter(|project| project.task().is_some())
+        .collect();
+    match (
+        own.filter(|own| own.task().is_some() || !place.member().is_empty()),
+        runs.as_slice(),
+    ) {
         (Some(own), _) => Ok(own),
         (None, [only]) => Ok(only),
         (None, []) => own.or(all.first()).ok_or_else(|| {
-            source::config(format!("there is no `{}` to build", place.shown(BUILDS[0])), None)
+            source::config(
+                format!("there is no `{}` to build", place.shown(BUILDS[0])),
+                None,
+            )
         }),
         (None, several) => {
             let names = names(several);
@@ -150,9 +189,17 @@ fn choose<'a>(place: &Place<'_>, all: &'a [Project]) -> Result<&'a Project> {
 }
 
 fn command(place: &Place<'_>, wrapped: bool, (project, task): (&Project, &str)) -> Vec<String> {
-    let program: &[&str] = if wrapped { &["sh", "${app}/gradlew"] } else { &["gradle"] };
+    let program: &[&str] = if wrapped {
+        &["sh", "${app}/gradlew"]
+    } else {
+        &["gradle"]
+    };
     let path = project.directory.replace('/', ":");
-    let task = if path.is_empty() { task.to_owned() } else { format!(":{path}:{task}") };
+    let task = if path.is_empty() {
+        task.to_owned()
+    } else {
+        format!(":{path}:{task}")
+    };
     let mut words: Vec<&str> = program.to_vec();
     words.extend(["--no-daemon", "--console=plain"]);
     if !place.member().is_empty() {
@@ -162,15 +209,25 @@ fn command(place: &Place<'_>, wrapped: bool, (project, task): (&Project, &str)) 
     words.into_iter().map(str::to_owned).collect()
 }
 
-fn add_start(place: &Place<'_>, plan: &mut BuildPlan, (project, task): (&Project, &str)) -> Result<()> {
-    let below = project.directory.strip_prefix(place.member()).unwrap_or(&project.directory);
+fn add_start(
+    place: &Place<'_>,
+    plan: &mut BuildPlan,
+    (project, task): (&Project, &str),
+) -> Result<()> {
+    let below = project
+        .directory
+        .strip_prefix(place.member())
+        .unwrap_or(&project.directory);
     let output = join(below.trim_start_matches('/'), "build");
     let command = match task {
         "installDist" => {
             let name = name(place, project)?;
             format!("exec {output}/install/{name}/bin/{name}")
         }
-        "quarkusBuild" => start(&project.text, &format!("{output}/quarkus-app/quarkus-run.jar")),
+        "quarkusBuild" => start(
+            &project.text,
+            &format!("{output}/quarkus-app/quarkus-run.jar"),
+        ),
         _ => {
             let archive = format!("{output}/libs/app.jar");
             let pick = runnable(vec![format!("{output}/libs")], (".jar", archive.clone()));
@@ -189,7 +246,9 @@ fn name(place: &Place<'_>, project: &Project) -> Result<String> {
         return Ok(last.unwrap_or_default().to_owned());
     }
     let settings = first_text(&place.cx, "", &SETTINGS)?;
-    let named = settings.lines().find(|line| line.trim().starts_with("rootProject.name"));
+    let named = settings
+        .lines()
+        .find(|line| line.trim().starts_with("rootProject.name"));
     let named = named.and_then(|line| quoted(line).next());
     Ok(named.unwrap_or("app").to_owned())
 }
@@ -200,12 +259,29 @@ mod tests {
 
     #[test]
     fn a_plugin_is_applied_in_every_spelling() {
-        for line in ["id 'application'", "id(\"application\")", "application", "`application`", "apply plugin: 'application'"] {
+        for line in [
+            "id 'application'",
+            "id(\"application\")",
+            "application",
+            "`application`",
+            "apply plugin: 'application'",
+        ] {
             assert!(applies(line, "application"), "{line}");
         }
-        assert!(applies("id 'org.springframework.boot' version '3.2.0'", "org.springframework.boot"));
-        assert!(applies("id(\"com.gradleup.shadow\") version \"8\"", "shadow"));
-        for line in ["application {", "id 'java'", "id 'application' apply false", "mainClass = 'application'"] {
+        assert!(applies(
+            "id 'org.springframework.boot' version '3.2.0'",
+            "org.springframework.boot"
+        ));
+        assert!(applies(
+            "id(\"com.gradleup.shadow\") version \"8\"",
+            "shadow"
+        ));
+        for line in [
+            "application {",
+            "id 'java'",
+            "id 'application' apply false",
+            "mainClass = 'application'",
+        ] {
             assert!(!applies(line, "application"), "{line}");
         }
     }

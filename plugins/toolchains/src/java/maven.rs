@@ -53,7 +53,10 @@ impl Pom {
     }
 
     fn modules(&self) -> Vec<String> {
-        let modules = self.elements.iter().filter(|it| it.path == "project/modules/module");
+        let modules = self
+            .elements
+            .iter()
+            .filter(|it| it.path == "project/modules/module");
         modules
             .filter_map(|it| source::normalised(&format!("./{}/{}", self.directory, it.text)))
             .collect()
@@ -67,7 +70,10 @@ impl Pom {
 /// Directories of all modules, those of modules included.
 pub(super) fn modules(cx: &PlanContext<'_>) -> Result<Vec<String>> {
     let poms = poms(cx)?.into_iter();
-    Ok(poms.map(|pom| pom.directory).filter(|it| !it.is_empty()).collect())
+    Ok(poms
+        .map(|pom| pom.directory)
+        .filter(|it| !it.is_empty())
+        .collect())
 }
 
 fn poms(cx: &PlanContext<'_>) -> Result<Vec<Pom>> {
@@ -94,14 +100,18 @@ pub(super) fn add(place: &Place<'_>, plan: &mut BuildPlan) -> Result<()> {
         plan.tools.push(tool("mvn", None));
     }
     if !wrapped && place.cx.source.has(WRAPPER[0]) {
-        plan.notes.push(format!("`mvnw` is not used, because `{}` is missing", WRAPPER[1]));
+        plan.notes.push(format!(
+            "`mvnw` is not used, because `{}` is missing",
+            WRAPPER[1]
+        ));
     }
     if place.builds_itself() {
         return Ok(());
     }
     let pom = choose(place, &poms)?;
     let words = command(place, wrapped, &pom.directory);
-    plan.steps.push(fetch("build", words.iter().map(String::as_str)));
+    plan.steps
+        .push(fetch("build", words.iter().map(String::as_str)));
     add_start(place, plan, pom);
     Ok(())
 }
@@ -115,7 +125,10 @@ fn release(place: &Place<'_>, poms: &[Pom]) -> Option<Pin> {
         })?;
         let version = element.text.strip_prefix("1.").unwrap_or(&element.text);
         let path = place.shown(&join(&pom.directory, MANIFEST));
-        Some(Pin::new(format!(">={version}"), format!("{path}:{}", element.line)))
+        Some(Pin::new(
+            format!(">={version}"),
+            format!("{path}:{}", element.line),
+        ))
     })
 }
 
@@ -124,10 +137,15 @@ fn choose<'a>(place: &Place<'_>, poms: &'a [Pom]) -> Result<&'a Pom> {
     let named = place.settings.package.as_deref();
     if let Some(named) = named {
         let path = source::normalised(named).unwrap_or_default();
-        let found = poms.iter().find(|pom| pom.directory == path || pom.artifact() == named);
+        let found = poms
+            .iter()
+            .find(|pom| pom.directory == path || pom.artifact() == named);
         return found.ok_or_else(|| no_such("module", named, &names(poms.iter())));
     }
-    if let Some(own) = poms.iter().find(|pom| pom.directory == place.member() && pom.packaging() != "pom") {
+    if let Some(own) = poms
+        .iter()
+        .find(|pom| pom.directory == place.member() && pom.packaging() != "pom")
+    {
         return Ok(own);
     }
     let archives: Vec<&Pom> = poms.iter().filter(|pom| pom.packaging() != "pom").collect();
@@ -139,7 +157,10 @@ fn choose<'a>(place: &Place<'_>, poms: &'a [Pom]) -> Result<&'a Pom> {
     match (runs.as_slice(), archives.as_slice()) {
         ([only], _) | ([], [only]) => Ok(only),
         ([], []) => Err(source::config(
-            format!("`{}` packages nothing that could run", place.shown(MANIFEST)),
+            format!(
+                "`{}` packages nothing that could run",
+                place.shown(MANIFEST)
+            ),
             Some("name the module that does: `directory` in `[plugin.toolchains]`"),
         )),
         _ => {
@@ -152,11 +173,23 @@ fn choose<'a>(place: &Place<'_>, poms: &'a [Pom]) -> Result<&'a Pom> {
 
 fn names<'a>(poms: impl Iterator<Item = &'a Pom>) -> Vec<String> {
     let modules = poms.filter(|pom| pom.packaging() != "pom");
-    modules.map(|pom| if pom.directory.is_empty() { pom.artifact().to_owned() } else { pom.directory.clone() }).collect()
+    modules
+        .map(|pom| {
+            if pom.directory.is_empty() {
+                pom.artifact().to_owned()
+            } else {
+                pom.directory.clone()
+            }
+        })
+        .collect()
 }
 
 fn command(place: &Place<'_>, wrapped: bool, module: &str) -> Vec<String> {
-    let program: &[&str] = if wrapped { &["sh", "${app}/mvnw"] } else { &["mvn"] };
+    let program: &[&str] = if wrapped {
+        &["sh", "${app}/mvnw"]
+    } else {
+        &["mvn"]
+    };
     let options = [
         "-B",
         "-ntp",
@@ -175,7 +208,10 @@ fn command(place: &Place<'_>, wrapped: bool, module: &str) -> Vec<String> {
 }
 
 fn add_start(place: &Place<'_>, plan: &mut BuildPlan, pom: &Pom) {
-    let below = pom.directory.strip_prefix(place.member()).unwrap_or(&pom.directory);
+    let below = pom
+        .directory
+        .strip_prefix(place.member())
+        .unwrap_or(&pom.directory);
     let target = join(below.trim_start_matches('/'), "target");
     let quarkus = pom.text.contains("quarkus-maven-plugin") && !pom.text.contains("uber-jar");
     if quarkus {
@@ -183,7 +219,11 @@ fn add_start(place: &Place<'_>, plan: &mut BuildPlan, pom: &Pom) {
         plan.runtime.workers = web(start(&pom.text, &archive));
         return;
     }
-    let extension = if pom.packaging() == "war" { ".war" } else { ".jar" };
+    let extension = if pom.packaging() == "war" {
+        ".war"
+    } else {
+        ".jar"
+    };
     let archive = format!("{target}/app{extension}");
     let pick = runnable(vec![target], (extension, archive.clone()));
     plan.steps.push(link("find the archive that runs", pick));

@@ -183,7 +183,9 @@ pub(super) struct Choice {
 /// Finds it by the lock file, else by `packageManager`.
 pub(super) fn choose(place: &Place<'_>, package: &Package) -> Result<Choice> {
     let found = locked_by(&place.cx)?;
-    let named = package.string("/packageManager").and_then(|text| text.split_once('@'));
+    let named = package
+        .string("/packageManager")
+        .and_then(|text| text.split_once('@'));
     if let [(lock, first), (other, second), ..] = found[..]
         && first != second
     {
@@ -260,7 +262,9 @@ fn bundled(cx: &PlanContext<'_>, manager: &Manager) -> Result<Option<String>> {
         return Ok(None);
     }
     let settings = source::text(cx, ".yarnrc.yml")?.unwrap_or_default();
-    let path = settings.lines().find_map(|line| line.strip_prefix("yarnPath:"));
+    let path = settings
+        .lines()
+        .find_map(|line| line.strip_prefix("yarnPath:"));
     let path = path.map(|path| path.trim().trim_matches(['"', '\'']));
     let path = path.and_then(source::normalised);
     Ok(path.filter(|path| cx.source.has(path)))

@@ -12,8 +12,8 @@ mod start;
 mod workspace;
 
 use hop3_plugin_api::{
-    ArtifactKind, BuildPlan, Evidence, PlanContext, Rank, Result, RuntimeSpec,
-    ToolchainDescription, ToolRequirement,
+    ArtifactKind, BuildPlan, Evidence, PlanContext, Rank, Result, RuntimeSpec, ToolRequirement,
+    ToolchainDescription,
 };
 
 use crate::language::{Language, first_of, needed_by};
@@ -98,10 +98,16 @@ impl Language for Node {
                 whole: cx.source,
                 directory: above,
             };
-            let view = PlanContext { source: &view, ..*cx };
+            let view = PlanContext {
+                source: &view,
+                ..*cx
+            };
             let member = directory.strip_prefix(above).unwrap_or(directory);
             let members = workspace::members(&view)?;
-            if members.iter().any(|it| it == member.trim_start_matches('/')) {
+            if members
+                .iter()
+                .any(|it| it == member.trim_start_matches('/'))
+            {
                 return Ok(above.to_owned());
             }
         }
@@ -201,7 +207,10 @@ fn version(place: &Place<'_>, packages: &[&Package]) -> Result<ToolRequirement> 
 fn plain_version(pin: Pin) -> Option<Pin> {
     let text = pin.version.trim().to_lowercase();
     let text = text.strip_prefix("node-").unwrap_or(&text);
-    if let Some(name) = text.strip_prefix("lts/").or_else(|| text.strip_prefix("lts-")) {
+    if let Some(name) = text
+        .strip_prefix("lts/")
+        .or_else(|| text.strip_prefix("lts-"))
+    {
         let line = LONG_TERM.iter().find(|(known, _)| *known == name);
         return line.map(|(_, version)| pin.reworded(*version));
     }
@@ -217,7 +226,10 @@ pub(crate) fn add_assets(place: &Place<'_>, plan: &mut BuildPlan) -> Result<()> 
         directory: place.member(),
     };
     let own = Place {
-        cx: PlanContext { source: &view, ..place.cx },
+        cx: PlanContext {
+            source: &view,
+            ..place.cx
+        },
         root: place.directory,
         ..*place
     };
@@ -256,18 +268,27 @@ fn assets(place: &Place<'_>, package: &Package, hooks: bool) -> Result<BuildPlan
 
 /// Puts Node's part before the language's own: what it collects or embeds must be there. Each layer keeps the tools that it is made with.
 fn merge(plan: &mut BuildPlan, assets: BuildPlan) {
-    let programs = |plan: &BuildPlan| plan.tools.iter().map(|tool| tool.program.clone()).collect::<Vec<_>>();
+    let programs = |plan: &BuildPlan| {
+        plan.tools
+            .iter()
+            .map(|tool| tool.program.clone())
+            .collect::<Vec<_>>()
+    };
     let (own, theirs) = (programs(plan), programs(&assets));
     let unmarked = |layer: &&mut hop3_plugin_api::LayerPlan| layer.tools.is_empty();
     plan.layers
         .iter_mut()
         .filter(unmarked)
         .for_each(|layer| layer.tools.clone_from(&own));
-    plan.layers.extend(assets.layers.into_iter().map(|mut layer| {
-        layer.tools.clone_from(&theirs);
-        layer
-    }));
-    let new = assets.tools.into_iter().filter(|tool| !own.contains(&tool.program));
+    plan.layers
+        .extend(assets.layers.into_iter().map(|mut layer| {
+            layer.tools.clone_from(&theirs);
+            layer
+        }));
+    let new = assets
+        .tools
+        .into_iter()
+        .filter(|tool| !own.contains(&tool.program));
     plan.tools.extend(new);
     plan.steps.splice(0..0, assets.steps);
     plan.finish.extend(assets.finish);
@@ -282,17 +303,15 @@ fn hooks_call_node(cx: &PlanContext<'_>) -> bool {
     const CALLS: [&str; 7] = ["npm", "npx", "pnpm", "yarn", "bun", "bunx", "node"];
     let build = &cx.config.build;
     let hooks = [&build.before_build, &build.build, &build.after_build];
-    let mut words = hooks.into_iter().flatten().flat_map(|hook| {
-        hook.split(|c: char| c.is_whitespace() || ";&|()".contains(c))
-    });
+    let mut words = hooks
+        .into_iter()
+        .flatten()
+        .flat_map(|hook| hook.split(|c: char| c.is_whitespace() || ";&|()".contains(c)));
     words.any(|word| CALLS.contains(&word))
 }
 
 /// The site that Node builds for `static`, with the directory that its generator makes.
-pub(crate) fn static_site(
-    place: &Place<'_>,
-    plan: &mut BuildPlan,
-) -> Result<Option<String>> {
+pub(crate) fn static_site(place: &Place<'_>, plan: &mut BuildPlan) -> Result<Option<String>> {
     let Some(package) = Package::read(place, MANIFEST)? else {
         return Ok(None);
     };

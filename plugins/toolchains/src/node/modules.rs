@@ -12,7 +12,13 @@ use crate::source;
 use crate::steps::{env, fetch, missing_lock, step};
 
 /// Scripts that managers run while they install.
-const SCRIPTS: [&str; 5] = ["preinstall", "install", "postinstall", "prepublish", "prepare"];
+const SCRIPTS: [&str; 5] = [
+    "preinstall",
+    "install",
+    "postinstall",
+    "prepublish",
+    "prepare",
+];
 
 /// Programs of such scripts that read nothing of the source, or nothing but patches.
 const HARMLESS: [&str; 6] = [
@@ -110,14 +116,19 @@ fn directories(members: &[String]) -> Vec<String> {
 
 fn notes(choice: &Choice, locked: bool) -> Vec<String> {
     let title = choice.manager.title;
-    let note = || format!("packages of {title} are not locked: two builds may install different versions");
+    let note =
+        || format!("packages of {title} are not locked: two builds may install different versions");
     (!locked).then(note).into_iter().collect()
 }
 
 /// Bun runs most programs itself.
 fn uses_node(node: Option<&ToolRequirement>, package: &Package) -> bool {
     let pinned = node.is_some_and(|node| node.version.is_some());
-    let calls = |name| package.script(name).is_some_and(|it| it.starts_with("node "));
+    let calls = |name| {
+        package
+            .script(name)
+            .is_some_and(|it| it.starts_with("node "))
+    };
     pinned || calls("start") || calls("build")
 }
 
@@ -158,7 +169,8 @@ impl Modules {
         let name = "install dependencies";
         if let Some(why) = reads_the_source(place, packages, &members) {
             let words = command(&self.call_at_root, args);
-            self.steps.push(fetch(name, words.iter().map(String::as_str)));
+            self.steps
+                .push(fetch(name, words.iter().map(String::as_str)));
             self.notes.push(format!(
                 "{why}, so dependencies are installed anew in each release"
             ));
@@ -217,8 +229,14 @@ impl Modules {
         if self.layer.is_none() && self.steps.is_empty() {
             return Vec::new();
         }
-        let paths: Vec<String> = self.directories.iter().map(|it| format!("${{app}}/{it}")).collect();
-        let words = ["rm", "-rf", "--"].into_iter().chain(paths.iter().map(String::as_str));
+        let paths: Vec<String> = self
+            .directories
+            .iter()
+            .map(|it| format!("${{app}}/{it}"))
+            .collect();
+        let words = ["rm", "-rf", "--"]
+            .into_iter()
+            .chain(paths.iter().map(String::as_str));
         vec![step("remove packages that only the build needed", words)]
     }
 }
@@ -227,25 +245,28 @@ fn command(call: &[String], args: &[&str]) -> Vec<String> {
     if let Some((program, rest)) = args.split_first()
         && let Some(program) = program.strip_prefix('!')
     {
-        return std::iter::once(program).chain(rest.iter().copied()).map(str::to_owned).collect();
+        return std::iter::once(program)
+            .chain(rest.iter().copied())
+            .map(str::to_owned)
+            .collect();
     }
     let args = args.iter().map(|arg| (*arg).to_owned());
     call.iter().cloned().chain(args).collect()
 }
 
 /// Why the manifests and locks alone do not suffice.
-fn reads_the_source(
-    place: &Place<'_>,
-    packages: &[Package],
-    members: &[String],
-) -> Option<String> {
+fn reads_the_source(place: &Place<'_>, packages: &[Package], members: &[String]) -> Option<String> {
     for package in packages {
         let at = place.shown(&package.path);
-        let script = SCRIPTS.iter().find(|name| package.script(name).is_some_and(|it| !is_harmless(it)));
+        let script = SCRIPTS
+            .iter()
+            .find(|name| package.script(name).is_some_and(|it| !is_harmless(it)));
         if let Some(script) = script {
             return Some(format!("`{at}` runs `{script}`, which may read the source"));
         }
-        let beside = package.dependencies().find(|(_, from)| is_beside(from, members, package));
+        let beside = package
+            .dependencies()
+            .find(|(_, from)| is_beside(from, members, package));
         if let Some((name, from)) = beside {
             return Some(format!("`{at}` takes `{name}` from the source (`{from}`)"));
         }
@@ -257,7 +278,9 @@ fn reads_the_source(
 fn is_harmless(script: &str) -> bool {
     script.split(['&', '|', ';']).map(str::trim).all(|command| {
         let mut words = command.split_whitespace().filter(|word| *word != "npx");
-        words.next().is_none_or(|program| HARMLESS.contains(&program))
+        words
+            .next()
+            .is_none_or(|program| HARMLESS.contains(&program))
     })
 }
 
@@ -288,10 +311,21 @@ mod tests {
 
     #[test]
     fn a_script_is_harmless_when_all_its_programs_are() {
-        for script in ["husky", "husky install", "is-ci || husky install", "npx only-allow pnpm", "patch-package"] {
+        for script in [
+            "husky",
+            "husky install",
+            "is-ci || husky install",
+            "npx only-allow pnpm",
+            "patch-package",
+        ] {
             assert!(is_harmless(script), "{script}");
         }
-        for script in ["prisma generate", "husky && node build.js", "npm run build", "./setup"] {
+        for script in [
+            "prisma generate",
+            "husky && node build.js",
+            "npm run build",
+            "./setup",
+        ] {
             assert!(!is_harmless(script), "{script}");
         }
     }

@@ -57,7 +57,8 @@ impl Package {
     }
 
     pub(super) fn has_development_dependencies(&self) -> bool {
-        self.table("devDependencies").is_some_and(|table| !table.is_empty())
+        self.table("devDependencies")
+            .is_some_and(|table| !table.is_empty())
     }
 
     /// A version that a key asks for; `needle` finds its line.
@@ -66,9 +67,17 @@ impl Package {
         let parent = pointer.split('/').nth(1).unwrap_or_default();
         // The key's own line comes after its table's: `node` also names a dependency.
         let before = source::line_with(&self.text, &format!("\"{parent}\""));
-        let rest: String = self.text.lines().skip(before - 1).collect::<Vec<_>>().join("\n");
+        let rest: String = self
+            .text
+            .lines()
+            .skip(before - 1)
+            .collect::<Vec<_>>()
+            .join("\n");
         let line = before + source::line_with(&rest, needle) - 1;
-        Some(Pin::new(version, format!("{}:{line}", place.shown(&self.path))))
+        Some(Pin::new(
+            version,
+            format!("{}:{line}", place.shown(&self.path)),
+        ))
     }
 
     /// The place of a key, for messages: `package.json:4`.

@@ -51,7 +51,10 @@ pub(super) fn is_dev_server(command: &str) -> bool {
 /// The directory to publish, where the app is a site and no server: the spec names it, or a generator makes it and nothing starts.
 pub(super) fn publish(place: &Place<'_>, package: &Package) -> Result<Option<String>> {
     let config = place.cx.config;
-    let runs = config.workers.keys().any(|worker| worker.as_str() != "static");
+    let runs = config
+        .workers
+        .keys()
+        .any(|worker| worker.as_str() != "static");
     if runs {
         return Ok(None);
     }
@@ -104,7 +107,9 @@ fn vite_directory(place: &Place<'_>) -> Result<Option<String>> {
     for extension in ["js", "ts", "mjs", "mts"] {
         let file = place.own(&format!("vite.config.{extension}"));
         let text = source::text(&place.cx, &file)?.unwrap_or_default();
-        let value = text.split_once("outDir:").map(|(_, rest)| rest.trim_start());
+        let value = text
+            .split_once("outDir:")
+            .map(|(_, rest)| rest.trim_start());
         let quoted = value.and_then(|value| {
             let quote = value.chars().next().filter(|c| "'\"".contains(*c))?;
             value[1..].split(quote).next()
@@ -130,7 +135,11 @@ fn angular_directory(place: &Place<'_>) -> Result<Option<String>> {
     let path = path.map_or_else(|| format!("dist/{name}"), str::to_owned);
     let builder = build.and_then(|build| build.get("builder")?.as_str());
     let nested = builder.is_some_and(|builder| builder.ends_with(":application"));
-    Ok(Some(if nested { format!("{path}/browser") } else { path }))
+    Ok(Some(if nested {
+        format!("{path}/browser")
+    } else {
+        path
+    }))
 }
 
 #[cfg(test)]
@@ -139,7 +148,13 @@ mod tests {
 
     #[test]
     fn a_server_for_developers_is_told_from_one_for_visitors() {
-        for command in ["vite", "vite --host", "ng serve", "react-scripts start", "npx parcel src/index.html"] {
+        for command in [
+            "vite",
+            "vite --host",
+            "ng serve",
+            "react-scripts start",
+            "npx parcel src/index.html",
+        ] {
             assert!(is_dev_server(command), "{command}");
         }
         for command in ["node server.js", "vitest", "next start", "serve -s build"] {

@@ -42,7 +42,9 @@ pub(super) fn guess(place: &Place<'_>, package: &Package) -> Result<Option<Strin
 /// The script itself, because a manager in between would keep signals to itself, and reads its own settings; with hooks around it or
 /// variables of the manager in it, the manager runs it.
 pub(super) fn start_script(package: &Package) -> Option<String> {
-    let start = package.script("start").filter(|start| !is_dev_server(start))?;
+    let start = package
+        .script("start")
+        .filter(|start| !is_dev_server(start))?;
     if needs_manager(package) {
         return Some("npm start".to_owned());
     }
@@ -52,7 +54,10 @@ pub(super) fn start_script(package: &Package) -> Option<String> {
 /// Whether the `start` script is more than its command.
 pub(super) fn needs_manager(package: &Package) -> bool {
     let hooked = package.script("prestart").is_some() || package.script("poststart").is_some();
-    hooked || package.script("start").is_some_and(|start| start.contains("npm_"))
+    hooked
+        || package
+            .script("start")
+            .is_some_and(|start| start.contains("npm_"))
 }
 
 /// The server of the framework that the package depends on.
@@ -69,6 +74,11 @@ pub(super) fn script(place: &Place<'_>, package: Option<&Package>) -> Option<Str
         let built = package.script("build").is_some() && !main.contains("src/");
         (has(&main) || built && main.contains('/')).then_some(main)
     });
-    let usual = || SCRIPTS.iter().find(|path| has(path)).map(|path| (*path).to_owned());
+    let usual = || {
+        SCRIPTS
+            .iter()
+            .find(|path| has(path))
+            .map(|path| (*path).to_owned())
+    };
     main.or_else(usual).map(|path| format!("node {path}"))
 }

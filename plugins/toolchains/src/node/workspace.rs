@@ -69,7 +69,10 @@ fn clean(pattern: &str) -> String {
 
 /// The entries of a block list; other forms of YAML are not written here by anybody's tool.
 fn yaml_list(text: &str, key: &str) -> Vec<String> {
-    let lines = text.lines().skip_while(|line| line.trim_end() != key).skip(1);
+    let lines = text
+        .lines()
+        .skip_while(|line| line.trim_end() != key)
+        .skip(1);
     let entries = lines.map(|line| line.split(" #").next().unwrap_or_default().trim());
     entries
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -84,7 +87,8 @@ mod tests {
 
     #[test]
     fn a_block_list_ends_where_another_key_begins() {
-        let text = "packages:\n  - \"apps/*\" # all\n\n  # none\n  - '!apps/old'\ncatalog:\n  - x\n";
+        let text =
+            "packages:\n  - \"apps/*\" # all\n\n  # none\n  - '!apps/old'\ncatalog:\n  - x\n";
         assert_eq!(yaml_list(text, "packages:"), ["apps/*", "!apps/old"]);
         assert_eq!(clean("./packages/*/"), "packages/*");
         assert_eq!(clean("!./old"), "!old");

@@ -60,7 +60,10 @@ fn php(place: &Place<'_>, manifest: &Value, text: &str) -> Option<Pin> {
 
 /// Composer separates alternatives by one bar or two, and its `~8.1` is any later 8.
 fn range(text: &str) -> String {
-    let alternatives = text.split('|').map(str::trim).filter(|part| !part.is_empty());
+    let alternatives = text
+        .split('|')
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
     let alternatives: Vec<String> = alternatives.map(|part| part.replace('~', "~>")).collect();
     alternatives.join(" || ")
 }
@@ -68,13 +71,22 @@ fn range(text: &str) -> String {
 fn reads_the_source(place: &Place<'_>, manifest: &Value) -> Result<Option<String>> {
     let file = place.shown(MANIFEST);
     let repositories = manifest.get("repositories");
-    let of_object = repositories.and_then(Value::as_object).into_iter().flat_map(Map::values);
-    let mut repositories = repositories.and_then(Value::as_array).into_iter().flatten().chain(of_object);
+    let of_object = repositories
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(Map::values);
+    let mut repositories = repositories
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .chain(of_object);
     if repositories.any(|it| json_string(it, "/type") == Some("path")) {
         return Ok(Some(format!("`{file}` takes packages from the source")));
     }
     let lock = source::lock_text(&place.cx, LOCK)?.unwrap_or_default();
-    let installer = INSTALLERS.iter().find(|name| lock.contains(&format!("\"name\": \"{name}\"")));
+    let installer = INSTALLERS
+        .iter()
+        .find(|name| lock.contains(&format!("\"name\": \"{name}\"")));
     Ok(installer.map(|name| format!("`{name}` puts packages outside of the vendor directory")))
 }
 

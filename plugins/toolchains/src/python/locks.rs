@@ -94,7 +94,10 @@ const PDM: Manager = Manager {
     project: &["install", "--check", "--prod"],
     makes_environment: false,
     compiles: false,
-    env: &[("PDM_CACHE_DIR", "${cache}/pdm"), ("PDM_CHECK_UPDATE", "false")],
+    env: &[
+        ("PDM_CACHE_DIR", "${cache}/pdm"),
+        ("PDM_CHECK_UPDATE", "false"),
+    ],
 };
 
 const PIPENV: Manager = Manager {
@@ -120,7 +123,9 @@ pub(super) const MANAGERS: [&Manager; 4] = [&UV, &POETRY, &PDM, &PIPENV];
 
 /// The manager whose lock file is there. Two of them cannot both say what is installed.
 pub(super) fn locked(cx: &PlanContext<'_>) -> Result<Option<&'static Manager>> {
-    let mut found = MANAGERS.iter().filter(|manager| cx.source.has(manager.lock));
+    let mut found = MANAGERS
+        .iter()
+        .filter(|manager| cx.source.has(manager.lock));
     match (found.next(), found.next()) {
         (Some(a), Some(b)) => Err(two_managers((a.lock, a.program), (b.lock, b.program))),
         (first, _) => Ok(first.copied()),
@@ -146,10 +151,17 @@ pub(super) fn names(cx: &PlanContext<'_>, manager: &Manager) -> Result<BTreeSet<
     if manager.lock.ends_with(".lock") && manager.manifest == "Pipfile" {
         let lock = source::json(cx, manager.lock)?.unwrap_or_default();
         let default = lock.get("default").and_then(Value::as_object);
-        return Ok(default.into_iter().flatten().map(|(name, _)| requirements::name(name)).collect());
+        return Ok(default
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| requirements::name(name))
+            .collect());
     }
     let lock = source::lock_toml(cx, manager.lock)?.unwrap_or_default();
     let packages = lock.get("package").and_then(toml::Value::as_array);
-    let names = packages.into_iter().flatten().filter_map(|package| package.get("name")?.as_str());
+    let names = packages
+        .into_iter()
+        .flatten()
+        .filter_map(|package| package.get("name")?.as_str());
     Ok(names.map(requirements::name).collect())
 }

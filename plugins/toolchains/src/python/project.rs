@@ -121,7 +121,9 @@ fn from_requirements(cx: &PlanContext<'_>, locked: Option<&Manager>) -> Result<P
         format!("`{file}` is not read, because `{REQUIREMENTS}` says what is installed")
     }));
     if let Some(local) = read.local {
-        project.install_in_release(&format!("`{REQUIREMENTS}` installs `{local}` from the source"));
+        project.install_in_release(&format!(
+            "`{REQUIREMENTS}` installs `{local}` from the source"
+        ));
     }
     project.names = read.names;
     project.inputs = read.files;
@@ -151,7 +153,13 @@ fn reads_the_source(
     pyproject: &toml::Table,
 ) -> Result<Option<String>> {
     let lock = source::lock_text(cx, manager.lock)?.unwrap_or_default();
-    let beside = ["editable = \"", "directory = \"", "path = \"./", "type = \"directory\"", "\"path\":"];
+    let beside = [
+        "editable = \"",
+        "directory = \"",
+        "path = \"./",
+        "type = \"directory\"",
+        "\"path\":",
+    ];
     // uv's lock names the project itself by its directory.
     let beside = lock.lines().find(|line| {
         let own = line.contains("editable = \".\"") || line.contains("virtual = \".\"");
@@ -168,8 +176,13 @@ fn reads_the_source(
     if package && source::has_directory(cx, "src") {
         return Ok(Some(format!("`{PYPROJECT}` builds a package from `src`")));
     }
-    let scripts = [["project", "scripts"].as_slice(), &["tool", "poetry", "scripts"]];
-    let has_scripts = scripts.iter().any(|path| toml_value(pyproject, path).is_some());
+    let scripts = [
+        ["project", "scripts"].as_slice(),
+        &["tool", "poetry", "scripts"],
+    ];
+    let has_scripts = scripts
+        .iter()
+        .any(|path| toml_value(pyproject, path).is_some());
     Ok((package && has_scripts).then(|| format!("`{PYPROJECT}` installs commands of the project")))
 }
 
@@ -278,7 +291,8 @@ fn add_extra(cx: &PlanContext<'_>, project: &mut Project) -> Result<()> {
 
 /// `[project] dependencies`; an entry that pip would read as an option is refused.
 fn listed_dependencies(pyproject: &toml::Table) -> Result<Vec<String>> {
-    let entries = toml_value(pyproject, &["project", "dependencies"]).and_then(toml::Value::as_array);
+    let entries =
+        toml_value(pyproject, &["project", "dependencies"]).and_then(toml::Value::as_array);
     let mut listed = Vec::new();
     for entry in entries.into_iter().flatten() {
         match entry.as_str() {

@@ -68,10 +68,7 @@ impl<'a> Venv<'a> {
     }
 
     fn common_env(&self) -> BTreeMap<EnvKey, String> {
-        env(&[
-            ("VIRTUAL_ENV", self.directory()),
-            ("PYTHONUNBUFFERED", "1"),
-        ])
+        env(&[("VIRTUAL_ENV", self.directory()), ("PYTHONUNBUFFERED", "1")])
     }
 
     /// Releases are not writable, so Python must not try to write its cache there.
@@ -118,7 +115,10 @@ impl<'a> Venv<'a> {
             (true, false) => manager.project,
             (false, false) => manager.dependencies,
         };
-        let args: Vec<String> = args.iter().map(|arg| arg.replace("{python}", self.python)).collect();
+        let args: Vec<String> = args
+            .iter()
+            .map(|arg| arg.replace("{python}", self.python))
+            .collect();
         let words = std::iter::once(manager.program).chain(args.iter().map(String::as_str));
         let mut steps = vec![fetch("install dependencies", words)];
         if !manager.compiles {

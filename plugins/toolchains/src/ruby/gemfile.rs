@@ -61,12 +61,19 @@ pub(super) fn read(place: &Place<'_>) -> Result<Option<Gemfile>> {
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.lines().enumerate();
     lines
-        .map(|(index, line)| (index + 1, line.split(" #").next().unwrap_or_default().trim()))
+        .map(|(index, line)| {
+            (
+                index + 1,
+                line.split(" #").next().unwrap_or_default().trim(),
+            )
+        })
         .filter(|(_, line)| !line.starts_with('#'))
 }
 
 fn gem(line: &str) -> Option<String> {
-    let rest = line.strip_prefix("gem ").or_else(|| line.strip_prefix("gem("))?;
+    let rest = line
+        .strip_prefix("gem ")
+        .or_else(|| line.strip_prefix("gem("))?;
     quoted(rest).next().map(str::to_owned)
 }
 
@@ -100,7 +107,8 @@ fn files(place: &Place<'_>, text: &str) -> (Vec<String>, Option<String>) {
 
 /// `ruby "3.2.2"`, `ruby ">= 3.1", "< 3.4"`; `ruby file: ".ruby-version"` says nothing of its own.
 fn asked_ruby(place: &Place<'_>, text: &str) -> Option<Pin> {
-    let (number, line) = lines(text).find(|(_, line)| line.starts_with("ruby ") || line.starts_with("ruby("))?;
+    let (number, line) =
+        lines(text).find(|(_, line)| line.starts_with("ruby ") || line.starts_with("ruby("))?;
     let before_options = line.split([':', '{']).next().unwrap_or_default();
     let versions: Vec<&str> = quoted(before_options)
         .filter(|version| version.starts_with(|c: char| c.is_ascii_digit() || "<>=~!".contains(c)))
@@ -120,13 +128,19 @@ fn locked_ruby(place: &Place<'_>, lock: &str) -> Option<Pin> {
 /// From 2.3 on Bundler switches to the version that wrote the lock; an older lock is read by any Bundler 2.
 fn bundler(place: &Place<'_>, lock: &str) -> Option<Pin> {
     let (line, version) = below(lock, "BUNDLED WITH")?;
-    let parts: Vec<u32> = version.split('.').filter_map(|part| part.parse().ok()).collect();
+    let parts: Vec<u32> = version
+        .split('.')
+        .filter_map(|part| part.parse().ok())
+        .collect();
     let least = if parts >= vec![2, 3] { ">=2.3" } else { ">=2" };
     Some(Pin::new(least, format!("{}:{line}", place.shown(LOCK))))
 }
 
 fn below<'a>(lock: &'a str, heading: &str) -> Option<(usize, &'a str)> {
-    let mut lines = lock.lines().enumerate().skip_while(|(_, line)| *line != heading);
+    let mut lines = lock
+        .lines()
+        .enumerate()
+        .skip_while(|(_, line)| *line != heading);
     let (index, line) = lines.nth(1)?;
     Some((index + 1, line.trim()))
 }
@@ -135,5 +149,7 @@ fn below<'a>(lock: &'a str, heading: &str) -> Option<(usize, &'a str)> {
 fn locked_names(lock: &str) -> BTreeSet<String> {
     let gems = lock.lines().filter_map(|line| line.strip_prefix("    "));
     let gems = gems.filter(|line| !line.starts_with(' ') && line.contains('('));
-    gems.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+    gems.filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
 }

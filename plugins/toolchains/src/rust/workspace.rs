@@ -71,9 +71,11 @@ pub(super) fn choose(place: &Place<'_>) -> Result<Binary> {
     match (candidates.as_slice(), default.as_slice()) {
         ([only], _) => Ok(only.clone()),
         (_, [only]) => Ok((*only).clone()),
-        ([], _) => Err(Abort::new("the source has no binary, so there is nothing to run")
-            .hint("a package with `src/main.rs` or `[[bin]]` has one")
-            .into()),
+        ([], _) => Err(
+            Abort::new("the source has no binary, so there is nothing to run")
+                .hint("a package with `src/main.rs` or `[[bin]]` has one")
+                .into(),
+        ),
         ([first, ..], _) => Err(choose_one("binaries", &names(candidates), &first.name)),
     }
 }
@@ -108,10 +110,21 @@ fn binaries(cx: &PlanContext<'_>, directory: &str) -> Result<Vec<Binary>> {
     let run = toml_string(&manifest, &["package", "default-run"]);
     let mut names: Vec<String> = Vec::new();
     let declared = toml_value(&manifest, &["bin"]).and_then(toml::Value::as_array);
-    let declared: Vec<&toml::Table> = declared.into_iter().flatten().filter_map(toml::Value::as_table).collect();
-    let paths = declared.iter().filter_map(|bin| toml_string(bin, &["path"]));
+    let declared: Vec<&toml::Table> = declared
+        .into_iter()
+        .flatten()
+        .filter_map(toml::Value::as_table)
+        .collect();
+    let paths = declared
+        .iter()
+        .filter_map(|bin| toml_string(bin, &["path"]));
     let paths: Vec<&str> = paths.collect();
-    names.extend(declared.iter().filter_map(|bin| toml_string(bin, &["name"])).map(str::to_owned));
+    names.extend(
+        declared
+            .iter()
+            .filter_map(|bin| toml_string(bin, &["name"]))
+            .map(str::to_owned),
+    );
     if cx.source.has(&join(directory, "src/main.rs")) && !paths.contains(&"src/main.rs") {
         names.push(package.to_owned());
     }
@@ -136,7 +149,11 @@ fn discovered(cx: &PlanContext<'_>, directory: &str, declared: &[&str]) -> Resul
     let mut names = Vec::new();
     for file in source::files(cx, &bin)? {
         let declared = declared.contains(&format!("src/bin/{file}").as_str());
-        names.extend(file.strip_suffix(".rs").filter(|_| !declared).map(str::to_owned));
+        names.extend(
+            file.strip_suffix(".rs")
+                .filter(|_| !declared)
+                .map(str::to_owned),
+        );
     }
     for name in source::directories(cx, &bin)? {
         if cx.source.has(&join(&bin, &format!("{name}/main.rs"))) {
