@@ -5,9 +5,11 @@
 
 mod gemfile;
 
+use std::collections::BTreeMap;
+
 use hop3_plugin_api::{
-    ArtifactKind, BuildPlan, BuildStep, Evidence, LayerPlan, PlanContext, Result, RuntimeSpec,
-    ToolchainDescription,
+    ArtifactKind, BuildPlan, BuildStep, EnvKey, Evidence, LayerPlan, PlanContext, Result,
+    RuntimeSpec, ToolchainDescription,
 };
 
 use crate::language::{Language, manifest_or_sign};
@@ -164,10 +166,7 @@ fn install(plan: &mut BuildPlan, place: &Place<'_>, gemfile: &Gemfile) -> &'stat
 }
 
 /// Settings that a developer left in `.bundle` must not count, so Bundler is shown another place for them.
-fn bundle_env(
-    directory: &str,
-    locked: bool,
-) -> std::collections::BTreeMap<hop3_plugin_api::EnvKey, String> {
+fn bundle_env(directory: &str, locked: bool) -> BTreeMap<EnvKey, String> {
     let mut variables = env(&[
         ("BUNDLE_APP_CONFIG", &format!("{directory}/.bundle")),
         ("BUNDLE_PATH", directory),
@@ -188,7 +187,7 @@ fn rails(place: &Place<'_>, gemfile: &Gemfile) -> bool {
         || gemfile.lock.is_none() && gemfile.names.contains("rails")
 }
 
-fn rails_env() -> std::collections::BTreeMap<hop3_plugin_api::EnvKey, String> {
+fn rails_env() -> BTreeMap<EnvKey, String> {
     env(&[
         ("RAILS_ENV", "production"),
         ("RAILS_LOG_TO_STDOUT", "1"),

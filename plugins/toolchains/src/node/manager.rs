@@ -1,6 +1,6 @@
 //! Package managers: which one wrote the lock file, and its commands. One table row each. Pure.
 
-use hop3_plugin_api::{Abort, PlanContext, Result, ToolRequirement};
+use hop3_plugin_api::{Abort, PlanContext, PluginError, Result, ToolRequirement};
 
 use super::package::Package;
 use crate::place::Place;
@@ -245,7 +245,7 @@ fn disagreement(
     place: &Place<'_>,
     package: &Package,
     (lock, manager): (&str, &Manager),
-) -> hop3_plugin_api::PluginError {
+) -> PluginError {
     let named = package.string("/packageManager").unwrap_or_default();
     let at = package.place_of(place, "packageManager");
     Abort::new(format!(

@@ -12,8 +12,8 @@ mod start;
 mod workspace;
 
 use hop3_plugin_api::{
-    ArtifactKind, BuildPlan, Evidence, PlanContext, Rank, Result, RuntimeSpec, ToolRequirement,
-    ToolchainDescription,
+    ArtifactKind, BuildPlan, BuildStep, Evidence, LayerPlan, PlanContext, Rank, Result,
+    RuntimeSpec, ToolRequirement, ToolchainDescription,
 };
 
 use crate::language::{Language, first_of, needed_by};
@@ -181,11 +181,7 @@ fn server(place: &Place<'_>, package: &Package) -> Result<RuntimeSpec> {
 }
 
 /// The `build` script, unless the spec says itself how the app is built.
-fn build_steps(
-    place: &Place<'_>,
-    package: &Package,
-    modules: &Modules,
-) -> Option<hop3_plugin_api::BuildStep> {
+fn build_steps(place: &Place<'_>, package: &Package, modules: &Modules) -> Option<BuildStep> {
     let builds = package.script("build").is_some() && !place.builds_itself();
     builds.then(|| {
         let words = modules.words(&["run", "build"]);
@@ -275,7 +271,7 @@ fn merge(plan: &mut BuildPlan, assets: BuildPlan) {
             .collect::<Vec<_>>()
     };
     let (own, theirs) = (programs(plan), programs(&assets));
-    let unmarked = |layer: &&mut hop3_plugin_api::LayerPlan| layer.tools.is_empty();
+    let unmarked = |layer: &&mut LayerPlan| layer.tools.is_empty();
     plan.layers
         .iter_mut()
         .filter(unmarked)

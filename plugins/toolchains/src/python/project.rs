@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hop3_plugin_api::{PlanContext, Result};
+use hop3_plugin_api::{PlanContext, PluginError, Result};
 
 use super::locks::{self, Manager};
 use super::requirements;
@@ -249,7 +249,7 @@ fn from_pyproject(cx: &PlanContext<'_>, pyproject: &toml::Table) -> Result<Proje
 }
 
 /// The command is that of the manager whose project it is.
-fn refused(cx: &PlanContext<'_>, pyproject: &toml::Table) -> hop3_plugin_api::PluginError {
+fn refused(cx: &PlanContext<'_>, pyproject: &toml::Table) -> PluginError {
     if let Some(manager) = locks::meant(cx, pyproject) {
         return locks::missing(manager);
     }
