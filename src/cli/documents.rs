@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use hop3_plugin_api::ToolchainDescription;
 use serde_json::Value;
 
 use super::output::{CliError, Exit, out, plain};
@@ -99,10 +100,7 @@ fn show(name: &str, registry: &Registry) -> Result<Exit, CliError> {
         out(&format!("  {kind} {it}\n"));
     }
     if let Some(toolchain) = registry.toolchains.find(name) {
-        out(&format!(
-            "  looks for: {}\n",
-            toolchain.detects().join(", ")
-        ));
+        out(&described(&toolchain.describe()));
     }
     for section in registry
         .sections()
@@ -116,6 +114,32 @@ fn show(name: &str, registry: &Registry) -> Result<Exit, CliError> {
         ));
     }
     Ok(Exit::Success)
+}
+
+/// What a toolchain says of itself.
+fn described(about: &ToolchainDescription) -> String {
+    let locks: Vec<String> = about
+        .locks
+        .iter()
+        .map(|(lock, command)| format!("{lock}: {command}"))
+        .collect();
+    let locks: Vec<&str> = locks.iter().map(String::as_str).collect();
+    let parts = [
+        ("looks for", about.detects),
+        ("installs from", &locks),
+        ("versions are pinned by, the strongest first", about.pins),
+        ("builds", about.builds),
+        (
+            "starts, unless the spec or a Procfile says how",
+            about.starts,
+        ),
+        ("directories that become data", about.writes),
+        ("remarks", about.remarks),
+    ];
+    let parts = parts.iter().filter(|(_, lines)| !lines.is_empty());
+    parts
+        .map(|(what, lines)| format!("  {what}:\n    {}\n", lines.join("\n    ")))
+        .collect()
 }
 
 /// `schema`.

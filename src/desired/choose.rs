@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use hop3_plugin_api::{
-    Abort, ArtifactKind, BuildPlan, Builder, LanguageToolchain, PlanContext, PluginError,
-    PluginName, Verdict, WorkerName, WorkerSpec,
+    Abort, ArtifactKind, BuildPlan, Builder, Detection, LanguageToolchain, PlanContext,
+    PluginError, PluginName, Verdict, WorkerName, WorkerSpec, detect,
 };
 
 use crate::config::HostConfig;
@@ -14,9 +14,6 @@ use crate::spec::AppSpec;
 
 /// Workers that get requests.
 pub(super) const ROUTED: [&str; 4] = ["web", "wsgi", "jwsgi", "rwsgi"];
-
-/// Toolchains that step back when another one accepts: they serve as assets or as a last resort.
-const SUBORDINATE: [&str; 3] = ["node", "static", "generic"];
 
 /// What a choice is made from.
 pub(super) struct Chooser<'a> {
@@ -94,28 +91,11 @@ impl Chooser<'_> {
             return Ok(toolchain);
         }
         let all: Vec<_> = self.registry.toolchains.iter().cloned().collect();
-        let accepting = all
-            .iter()
-            .filter(|toolchain| toolchain.accept(&self.cx).accepts());
-        let primary: Vec<_> = accepting
-            .filter(|toolchain| !SUBORDINATE.contains(&toolchain.name()))
-            .collect();
-        if primary.len() > 1 {
-            let names: Vec<_> = primary
-                .iter()
-                .map(|toolchain| format!("`{}`", toolchain.name()))
-                .collect();
-            return Err(Abort::new(format!(
-                "the source looks like {} at once",
-                names.join(" and ")
-            ))
-            .hint("say which one builds it: `[build] toolchain = \"…\"`")
-            .into());
+        match detect(&all, &self.cx) {
+            Detection::Found(toolchain) => Ok(toolchain),
+            Detection::Several(manifests) => Err(several(&manifests).into()),
+            Detection::Nothing(reasons) => Err(nobody("toolchain", &reasons).into()),
         }
-        if let Some(toolchain) = primary.first() {
-            return Ok(std::sync::Arc::clone(toolchain));
-        }
-        first_accepting("toolchain", &all, |t| (t.name(), t.accept(&self.cx)))
     }
 
     fn deployer(&self, kind: &ArtifactKind) -> Result<PluginName, PluginError> {
@@ -278,18 +258,40 @@ fn first_accepting<T: ?Sized>(
     candidates: &[std::sync::Arc<T>],
     verdict: impl Fn(&T) -> (&'static str, Verdict),
 ) -> Result<std::sync::Arc<T>, PluginError> {
-    let mut reasons = BTreeMap::new();
+    let mut reasons = Vec::new();
     for candidate in candidates {
         match verdict(candidate) {
             (_, Verdict::Accept) => return Ok(std::sync::Arc::clone(candidate)),
-            (name, Verdict::Reject(reason)) => reasons.insert(name, reason),
-        };
+            (name, Verdict::Reject(reason)) => reasons.push((name, reason)),
+        }
     }
+    Err(nobody(what, &reasons).into())
+}
+
+fn nobody(what: &str, reasons: &[(&str, String)]) -> Abort {
+    let reasons: BTreeMap<_, _> = reasons
+        .iter()
+        .map(|(name, reason)| (*name, reason))
+        .collect();
     let listed: Vec<_> = reasons
         .iter()
         .map(|(name, reason)| format!("`{name}`: {reason}"))
         .collect();
-    Err(Abort::new(format!("no {what} takes this app"))
-        .hint(listed.join("; "))
-        .into())
+    Abort::new(format!("no {what} takes this app")).hint(listed.join("; "))
+}
+
+/// Two languages name themselves: a person has to say which one is the app.
+fn several(manifests: &[(&str, Option<String>)]) -> Abort {
+    let named: Vec<_> = manifests
+        .iter()
+        .map(|(name, file)| match file {
+            Some(file) => format!("`{name}` (`{file}`)"),
+            None => format!("`{name}`"),
+        })
+        .collect();
+    Abort::new(format!(
+        "the source looks like {} at once",
+        named.join(" and ")
+    ))
+    .hint("say which one builds it: `[build] toolchain = \"…\"`")
 }

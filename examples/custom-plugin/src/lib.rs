@@ -2,7 +2,6 @@
 //!
 //! It reads the source and describes the build; the `local` builder carries it out. It never runs anything itself.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hop3_plugin_api::schemars::{self, JsonSchema};
@@ -90,14 +89,10 @@ impl LanguageToolchain for Makefile {
     fn plan(&self, cx: &PlanContext<'_>) -> Result<BuildPlan> {
         let MakefileSettings { target } = cx.section()?;
         Ok(BuildPlan {
-            toolchain: NAME.to_owned(),
-            kind: ArtifactKind::Native,
             tools: vec![make()],
-            layers: Vec::new(),
             steps: vec![build(target)],
-            env: BTreeMap::new(),
             runtime: runtime(cx)?,
-            notes: Vec::new(),
+            ..BuildPlan::new(NAME, ArtifactKind::Native)
         })
     }
 }

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ArtifactKind, BuildArtifact, Context, EnvKey, PlanContext, Result, RuntimeSpec, Verdict,
-    async_trait,
+    ArtifactKind, BuildArtifact, Context, EnvKey, Evidence, PlanContext, Result, RuntimeSpec,
+    ToolchainDescription, Verdict, async_trait,
 };
 
 /// A tool that a build needs.
@@ -17,15 +17,16 @@ use crate::{
 pub struct ToolRequirement {
     /// The program: `python3`.
     pub program: String,
-    /// The version asked for, in the words of whoever asked: `3.12`, `>=3.11`.
+    /// The version asked for: `3.12` means any 3.12; `>=3.11,<4`, `^20.1`, `~>3.2`, `18.x` and the like are conditions. All that stand
+    /// beside each other, with a comma or a space between them, must hold; `||` separates alternatives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// The file that asked, `hop3.toml` or `.python-version`.
+    /// Who asked for the version, with the line: `hop3.toml:4`, `.python-version:1`; without a version, the file that makes the tool needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pinned_by: Option<String>,
 }
 
-/// One command of a build. Arguments may use `${app}` (the directory being built), `${layer}` or `${layer:NAME}` (a layer's final directory) and `${cache}`.
+/// One command of a build. Words may use `${app}` (the directory being built), `${layer}` or `${layer:NAME}` (a layer's final directory) and `${cache}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BuildCommand {
@@ -33,6 +34,31 @@ pub enum BuildCommand {
     Argv(Vec<String>),
     /// The app's own command, read by a shell in the sandbox.
     Shell(String),
+    /// A file that the builder writes, as the app's user.
+    Write {
+        /// Where, with the same placeholders.
+        path: String,
+        /// What.
+        content: String,
+    },
+    /// A link that the builder makes to the one file that a build tool has left, as the app's user.
+    Link(Pick),
+}
+
+/// How the one file that counts is told from what else a build tool leaves beside it, by names alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Pick {
+    /// Directories that are looked at, relative to the working directory; the first one with a file that fits counts.
+    pub directories: Vec<String>,
+    /// How its name ends: `.jar`.
+    pub extension: String,
+    /// Words that its name neither begins nor ends with, a hyphen between: `sources`.
+    pub without: Vec<String>,
+    /// Words of which the first that a name begins or ends with wins over names without: `standalone`.
+    pub prefer: Vec<String>,
+    /// The link, relative to the working directory.
+    pub link: String,
 }
 
 impl fmt::Display for BuildCommand {
@@ -40,6 +66,14 @@ impl fmt::Display for BuildCommand {
         match self {
             Self::Argv(words) => f.write_str(&words.join(" ")),
             Self::Shell(command) => f.write_str(command),
+            Self::Write { path, .. } => write!(f, "write {path}"),
+            Self::Link(pick) => write!(
+                f,
+                "link {} to the *{} of {}",
+                pick.link,
+                pick.extension,
+                pick.directories.join(" or ")
+            ),
         }
     }
 }
@@ -62,7 +96,7 @@ pub struct BuildStep {
 pub enum LayerMode {
     /// Used where it is: a virtual environment, a bundle.
     Mount,
-    /// Cloned into the release at `target`: `node_modules`, `vendor`.
+    /// Cloned into the release, at `target` or as `clones`: `node_modules`, `vendor`.
     Clone,
 }
 
@@ -74,13 +108,52 @@ pub struct LayerPlan {
     pub name: String,
     /// How releases use it.
     pub mode: LayerMode,
-    /// Where a cloned layer goes, relative to the release.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Where a cloned layer goes as a whole, relative to the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// The only source files that its steps see. They and the tools are its key.
+    /// The parts of a cloned layer that go into the release, each to the same place there; a part that its steps did not make is left
+    /// out. Such a layer is made in its own directory: its steps find the inputs in `${layer}` and leave the parts there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clones: Vec<String>,
+    /// The only source files that its steps see; one that is a directory means all in it. They and the tools are its key.
     pub inputs: Vec<String>,
-    /// How it is made; the working directory holds the inputs, `${layer}` is the layer's final directory.
+    /// Programs of the plan that it is made with; all of them when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<String>,
+    /// The working directory of its steps, beneath the one that holds the inputs; empty for that one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub directory: String,
+    /// How it is made; `${layer}` is the layer's final directory.
     pub steps: Vec<BuildStep>,
+}
+
+impl LayerPlan {
+    /// A layer that is used where it is.
+    pub fn mounted(name: &str, inputs: Vec<String>, steps: Vec<BuildStep>) -> Self {
+        Self {
+            name: name.to_owned(),
+            mode: LayerMode::Mount,
+            target: None,
+            clones: Vec::new(),
+            inputs,
+            tools: Vec::new(),
+            directory: String::new(),
+            steps,
+        }
+    }
+
+    /// A layer of which these parts are cloned into each release.
+    pub fn cloned(
+        name: &str,
+        clones: Vec<String>,
+        (inputs, steps): (Vec<String>, Vec<BuildStep>),
+    ) -> Self {
+        Self {
+            mode: LayerMode::Clone,
+            clones,
+            ..Self::mounted(name, inputs, steps)
+        }
+    }
 }
 
 /// Everything a build will do, known before it starts.
@@ -99,9 +172,12 @@ pub struct BuildPlan {
     /// Dependency layers, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerPlan>,
-    /// Steps in the release, in order; the spec's own hooks are among them.
+    /// Steps in the release, in order, in its working directory ([`RuntimeSpec::workdir`]); the spec's own hooks are among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<BuildStep>,
+    /// What a toolchain does after the spec's last hook: it takes away what only the build needed. The builder puts it at the end of `steps`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub finish: Vec<BuildStep>,
     /// Variables of the build, below `[build.env]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<EnvKey, String>,
@@ -111,6 +187,23 @@ pub struct BuildPlan {
     /// Remarks for people: an unpinned requirement, an ignored file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+impl BuildPlan {
+    /// A plan that does nothing yet.
+    pub fn new(toolchain: &str, kind: ArtifactKind) -> Self {
+        Self {
+            toolchain: toolchain.to_owned(),
+            kind,
+            tools: Vec::new(),
+            layers: Vec::new(),
+            steps: Vec::new(),
+            finish: Vec::new(),
+            env: BTreeMap::new(),
+            runtime: RuntimeSpec::default(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// Makes artifacts. Stateless.
@@ -155,8 +248,22 @@ pub trait LanguageToolchain: Send + Sync {
     /// What it looks for, for `plugins show`.
     fn detects(&self) -> &'static [&'static str];
 
+    /// What it does, for `plugins show` and for documentation.
+    fn describe(&self) -> ToolchainDescription {
+        ToolchainDescription {
+            detects: self.detects(),
+            ..ToolchainDescription::default()
+        }
+    }
+
     /// Whether this source is of its language. Pure.
     fn accept(&self, cx: &PlanContext<'_>) -> Verdict;
+
+    /// What speaks for its language in a source that it accepts. It decides between toolchains that accept the same source: see
+    /// [`crate::detect`]. `None` counts as a manifest without a name. Pure.
+    fn evidence(&self, _cx: &PlanContext<'_>) -> Option<Evidence> {
+        None
+    }
 
     /// How to build and start it. Pure. Does not add the spec's hooks: the builder does.
     fn plan(&self, cx: &PlanContext<'_>) -> Result<BuildPlan>;

@@ -78,6 +78,14 @@ pub enum PluginError {
     /// The plugin refuses, in words for people.
     #[error(transparent)]
     Abort(#[from] Abort),
+    /// The host lacks something that its operator can give, so it is worth trying again: a program that is not installed.
+    #[error("{message}")]
+    Lacking {
+        /// What is missing, and who needs it.
+        message: String,
+        /// How the host gets it.
+        hint: String,
+    },
     /// The machine failed.
     #[error(transparent)]
     Host(#[from] HostError),
@@ -99,7 +107,9 @@ impl PluginError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Config { .. } | Self::Command { .. } | Self::Abort(_) => Fault::App,
-            Self::Host(_) | Self::Source(_) | Self::Other { .. } => Fault::Infrastructure,
+            Self::Host(_) | Self::Source(_) | Self::Lacking { .. } | Self::Other { .. } => {
+                Fault::Infrastructure
+            }
         }
     }
 
@@ -116,6 +126,7 @@ impl PluginError {
         match self {
             Self::Config { hint, .. } => hint.iter().cloned().collect(),
             Self::Abort(abort) => abort.hint.iter().cloned().collect(),
+            Self::Lacking { hint, .. } => vec![hint.clone()],
             Self::Host(error) => error.hint().into_iter().collect(),
             _ => Vec::new(),
         }

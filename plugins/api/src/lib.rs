@@ -13,6 +13,7 @@ mod build;
 mod config;
 mod context;
 mod deployer;
+mod detect;
 mod digest;
 mod env;
 mod error;
@@ -28,7 +29,7 @@ mod source;
 pub use addon::{Addon, AddonInfo, AddonInstance, BackupId};
 pub use artifact::{ArtifactKind, ArtifactLocation, BuildArtifact, RuntimeSpec};
 pub use build::{
-    BuildCommand, BuildPlan, BuildStep, Builder, LanguageToolchain, LayerMode, LayerPlan,
+    BuildCommand, BuildPlan, BuildStep, Builder, LanguageToolchain, LayerMode, LayerPlan, Pick,
     ToolRequirement,
 };
 pub use config::{AppConfig, BuildConfig};
@@ -37,6 +38,7 @@ pub use deployer::{
     Counts, Deployer, DeploymentInfo, Endpoint, EndpointAddress, InstanceId, InstanceStatus,
     Launch, Liveness, LogLine, LogQuery, OneOff, Owned, Protocol, ReleaseId, WorkerSpec,
 };
+pub use detect::{Detection, Evidence, Rank, ToolchainDescription, detect};
 pub use digest::Digest;
 pub use env::{EnvMap, EnvTemplate, EnvValue, Generator, SecretRef};
 pub use error::{Abort, Fault, PluginError, Retry, Verdict};

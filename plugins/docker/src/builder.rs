@@ -63,6 +63,7 @@ impl Builder for DockerBuilder {
             env: BTreeMap::new(),
             runtime: RuntimeSpec::default(),
             notes: recipe.notes(cx),
+            finish: Vec::new(),
         })
     }
 
@@ -175,7 +176,7 @@ fn words_of(cx: &Context<'_>, plan: &BuildPlan) -> Vec<String> {
     let directory = cx.paths.build.display().to_string();
     let steps = plan.steps.iter().filter_map(|step| match &step.command {
         BuildCommand::Argv(words) => Some(words),
-        BuildCommand::Shell(_) => None,
+        _ => None,
     });
     let words = steps.flatten().skip(1);
     words

@@ -3,7 +3,7 @@
 //! Guarantees: a build that fails leaves its log and finished layers, and frees everything else. It may be started again at any time.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use hop3_plugin_api::serde_json::json;
@@ -21,7 +21,7 @@ use crate::workshop::{Bench, Workshop, is_temporary};
 pub(crate) async fn build(cx: &Context<'_>, plan: &BuildPlan) -> Result<BuildArtifact> {
     let settings = cx.section::<LocalSettings>()?;
     refuse_missing_sandbox(cx, &settings)?;
-    let tools = tools::resolve(cx, &plan.tools).await?;
+    let tools = tools::resolve(cx, plan, &settings.variables()).await?;
     let layers = layer::layers(cx, plan, &tools)?;
     let directories = layers.iter();
     let directories = directories.map(|layer| (layer.plan.name.clone(), layer.dir.clone()));
@@ -53,6 +53,15 @@ fn refuse_missing_sandbox(cx: &Context<'_>, settings: &LocalSettings) -> Result<
         .into());
     }
     Ok(())
+}
+
+/// A directory in another one; joining nothing would leave a slash.
+pub(crate) fn below(directory: &Path, inner: &str) -> PathBuf {
+    if inner.is_empty() {
+        directory.to_owned()
+    } else {
+        directory.join(inner)
+    }
 }
 
 impl Workshop<'_> {
@@ -98,11 +107,11 @@ impl Workshop<'_> {
         }
         self.hand_over(build).await?;
         let bench = Bench {
-            dir: build,
+            dir: below(build, &self.plan.runtime.workdir),
             writable: vec![build.clone()],
             layer: None,
         };
-        for step in &self.plan.steps {
+        for step in self.plan.steps.iter().chain(&self.plan.finish) {
             self.run(step, &bench).await?;
         }
         self.require_published().await?;
@@ -111,17 +120,27 @@ impl Workshop<'_> {
 
     /// Puts a cloned layer where the release wants it. Its stamp stays behind: it speaks of the layer.
     async fn clone_layer(&self, layer: &Layer<'_>) -> Result<()> {
-        let Some(target) = &layer.plan.target else {
-            return Ok(());
-        };
+        if let Some(target) = &layer.plan.target {
+            let into = self.clone(&layer.dir, target).await?;
+            self.remove(&into.join(layer::STAMP)).await?;
+        }
+        for part in &layer.plan.clones {
+            if self.has_part(layer, part).await? {
+                self.clone(&layer.dir.join(part), part).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn clone(&self, from: &Path, target: &str) -> Result<PathBuf> {
         let (host, build) = (self.cx.host, &self.cx.paths.build);
         let into = build.join(target);
         if let Some(parent) = into.parent().filter(|parent| parent != build) {
             host.ensure_dir(parent, 0o755, None).await?;
         }
         self.remove(&into).await?;
-        host.clone_tree(&layer.dir, &into).await?;
-        self.remove(&into.join(layer::STAMP)).await
+        host.clone_tree(from, &into).await?;
+        Ok(into)
     }
 
     /// A site without a file is a mistake of the build, better found now than by its visitors.
@@ -168,13 +187,20 @@ impl Workshop<'_> {
     fn metadata(&self) -> BTreeMap<String, String> {
         let tools = self.tools.iter();
         let tools = tools.map(|tool| (format!("tool.{}", tool.program), tool.version.clone()));
+        let pins = self.plan.tools.iter().filter_map(|tool| {
+            let (version, by) = (tool.version.as_ref()?, tool.pinned_by.as_ref()?);
+            Some((
+                format!("pin.{}", tool.program),
+                format!("{version} by {by}"),
+            ))
+        });
         let policies = [
             ("toolchain", self.plan.toolchain.clone()),
             ("network", self.settings.network.to_string()),
             ("sandbox", self.settings.sandbox.to_string()),
         ];
         let policies = policies.map(|(key, value)| (key.to_owned(), value));
-        tools.chain(policies).collect()
+        tools.chain(pins).chain(policies).collect()
     }
 
     fn mounted(&self, layers: &[Layer<'_>]) -> Result<BTreeMap<String, String>> {

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use hop3_plugin_api::serde::{Deserialize, Serialize};
 use hop3_plugin_api::serde_json::{self, json};
 use hop3_plugin_api::{
-    BuildPlan, Context, Digest, FileWrite, LayerPlan, PlanContext, PluginError, Result, Timestamp,
+    BuildPlan, Context, Digest, FileKind, FileWrite, HostEntry, LayerPlan, PlanContext,
+    PluginError, Result, Timestamp,
 };
 
+use crate::build::below;
 use crate::tools::Tool;
 use crate::workshop::{Bench, Workshop};
 
@@ -70,23 +72,44 @@ fn key(
     (plan, layer): (&BuildPlan, &LayerPlan),
     tools: &[Tool],
 ) -> Result<Digest> {
+    let names = &layer.tools;
+    let used = |tool: &&Tool| names.is_empty() || names.contains(&tool.program);
+    let tools: Vec<&Tool> = tools.iter().filter(used).collect();
+    // Which tools those are says their list already.
+    let layer = LayerPlan {
+        tools: Vec::new(),
+        ..layer.clone()
+    };
     Ok(Digest::of(&json!({
+        "inputs": input_digests(cx, &layer)?,
         "layer": layer,
-        "inputs": input_digests(cx, layer)?,
         "env": plan.env,
         "tools": tools,
         "architecture": std::env::consts::ARCH,
     })))
 }
 
+/// Content by path. A directory counts with all that is in it, a link with where it leads.
 fn input_digests(
     cx: &PlanContext<'_>,
     layer: &LayerPlan,
 ) -> Result<BTreeMap<String, Option<Digest>>> {
     let mut digests = BTreeMap::new();
-    for path in &layer.inputs {
-        let content = cx.source.read_up_to(path, INPUT_LIMIT)?;
-        digests.insert(path.clone(), content.map(|bytes| Digest::of_bytes(&bytes)));
+    let mut open: Vec<String> = layer.inputs.iter().rev().cloned().collect();
+    while let Some(path) = open.pop() {
+        let content = cx.source.read_up_to(&path, INPUT_LIMIT)?;
+        if content.is_none() {
+            let inside = cx.source.list(&path)?.into_iter();
+            open.extend(inside.map(|entry| format!("{path}/{}", entry.name)));
+        }
+        let digest = match content {
+            Some(bytes) => Some(Digest::of_bytes(&bytes)),
+            None => cx
+                .source
+                .link_target(&path)?
+                .map(|target| Digest::of(&target)),
+        };
+        digests.insert(path, digest);
     }
     Ok(digests)
 }
@@ -108,14 +131,23 @@ impl Workshop<'_> {
         built
     }
 
-    async fn build_layer(&self, layer: &Layer<'_>, inputs: &Path) -> Result<()> {
+    /// A layer of which parts are cloned is made where its inputs are; any other beside them.
+    async fn build_layer(&self, layer: &Layer<'_>, beside: &Path) -> Result<()> {
         let host = self.cx.host;
-        host.ensure_dir(&layer.dir, 0o755, self.cx.user).await?;
+        let in_place = !layer.plan.clones.is_empty();
+        let inputs = if in_place { &layer.dir } else { beside };
+        if !in_place {
+            host.ensure_dir(&layer.dir, 0o755, self.cx.user).await?;
+        }
         host.export_tree(self.cx.plan.source, Some(&layer.plan.inputs), inputs)
             .await?;
+        let dir = below(inputs, &layer.plan.directory);
+        if dir != inputs {
+            host.ensure_dir(&dir, 0o755, None).await?;
+        }
         self.hand_over(inputs).await?;
         let bench = Bench {
-            dir: inputs,
+            dir,
             writable: vec![layer.dir.clone(), inputs.to_owned()],
             layer: Some(&layer.dir),
         };
@@ -139,6 +171,21 @@ impl Workshop<'_> {
             .map_err(|e| PluginError::other("could not write a layer's stamp", e))?;
         let file = FileWrite::private(layer.dir.join(STAMP), text).mode(0o644);
         Ok(self.cx.host.write_atomic(file).await?)
+    }
+
+    /// Whether a layer has a part, and nothing on the way to it leads elsewhere: whoever made the layer may have put a link there, and
+    /// the clone is made by root.
+    pub(crate) async fn has_part(&self, layer: &Layer<'_>, part: &str) -> Result<bool> {
+        let mut dir = layer.dir.clone();
+        for name in part.split('/') {
+            let entries = self.cx.host.list(&dir).await?;
+            let is_it = |entry: &HostEntry| entry.name == name && entry.kind == FileKind::Directory;
+            if !entries.iter().any(is_it) {
+                return Ok(false);
+            }
+            dir.push(name);
+        }
+        Ok(true)
     }
 
     /// A stamp that cannot be read, or speaks of something else, is none.

@@ -6,9 +6,12 @@
 mod build;
 mod failure;
 mod layer;
+mod own;
+mod packages;
 mod plan;
 mod settings;
 mod tools;
+mod versions;
 mod workshop;
 
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 
 use hop3_plugin_api::{AppConfig, BuildCommand, BuildPlan, BuildStep};
 
-/// `before-build`, the toolchain's steps, `build`, `after-build`, then `test`; `[build.env]` above the toolchain's variables.
+/// `before-build`, the toolchain's steps, `build`, `after-build`, `test`, then what takes away what only these needed; `[build.env]` above
+/// the toolchain's variables.
 pub(crate) fn merged(mut plan: BuildPlan, config: &AppConfig) -> BuildPlan {
     let build = &config.build;
     let toolchain_steps = std::mem::take(&mut plan.steps);
@@ -11,6 +12,7 @@ pub(crate) fn merged(mut plan: BuildPlan, config: &AppConfig) -> BuildPlan {
         .chain(hooks("build", &build.build))
         .chain(hooks("after-build", &build.after_build))
         .chain(hooks("test", &build.test))
+        .chain(std::mem::take(&mut plan.finish))
         .collect();
     let env = build.env.iter();
     plan.env

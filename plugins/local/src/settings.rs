@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hop3_plugin_api::schemars::JsonSchema;
 use hop3_plugin_api::serde::{Deserialize, Serialize};
-use hop3_plugin_api::{BuildConfig, BuildStep, EnvKey, Section, Slot};
+use hop3_plugin_api::{BuildConfig, BuildStep, EnvKey, Secret, Section, Slot};
 
 /// How builds on this host are confined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -80,6 +80,13 @@ impl LocalSettings {
             NetworkPolicy::None => false,
         };
         allowed && !build.offline
+    }
+
+    /// Variables of every build.
+    pub(crate) fn variables(&self) -> BTreeMap<String, Secret> {
+        let env = self.env.iter();
+        env.map(|(key, value)| (key.to_string(), Secret::new(value.clone())))
+            .collect()
     }
 
     pub(crate) fn sandbox_required(&self, build: &BuildConfig) -> bool {

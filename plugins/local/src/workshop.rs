@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hop3_plugin_api::{
-    BuildCommand, BuildPlan, BuildStep, Context, Level, OutputCap, Program, Result, Sandbox,
+    BuildCommand, BuildPlan, BuildStep, Context, Exit, Level, OutputCap, Program, Result, Sandbox,
     Secret, Task, UserId,
 };
 
 use crate::failure;
 use crate::settings::{LocalSettings, SandboxPolicy};
-use crate::tools::{Tool, search_path};
+use crate::tools::{self, Tool, search_path};
 
 /// What the names of temporary directories start with; the release's number follows.
 const TEMPORARY: &str = "tmp-";
@@ -36,7 +36,7 @@ pub(crate) struct Workshop<'a> {
 /// Where one step works.
 pub(crate) struct Bench<'a> {
     /// Its working directory.
-    pub(crate) dir: &'a Path,
+    pub(crate) dir: PathBuf,
     /// What it may write, beside the cache and its temporary directory.
     pub(crate) writable: Vec<PathBuf>,
     /// The layer that it makes, where it makes one.
@@ -51,10 +51,41 @@ impl Workshop<'_> {
             step.name,
             self.command_line(step, bench)
         ));
-        let task = self.task(step, bench);
-        let exit = self.cx.host.run(&task).await?;
+        match &step.command {
+            BuildCommand::Write { path, content } => self.write(step, bench, (path, content)).await,
+            BuildCommand::Link(pick) => self.link(step, bench, pick).await,
+            BuildCommand::Argv(words) => self.run_program(step, bench, words).await,
+            BuildCommand::Shell(line) => {
+                let program = (Program::AppShell(line.clone()), Vec::new());
+                self.run_task(step, bench, program).await
+            }
+        }
+    }
+
+    async fn run_program(
+        &self,
+        step: &BuildStep,
+        bench: &Bench<'_>,
+        words: &[String],
+    ) -> Result<()> {
+        let program = self.program(words, bench);
+        self.run_task(step, bench, program).await
+    }
+
+    async fn run_task(
+        &self,
+        step: &BuildStep,
+        bench: &Bench<'_>,
+        program: (Program, Vec<String>),
+    ) -> Result<()> {
+        let task = self.task_of(step, bench, program);
+        self.require(step, self.cx.host.run(&task).await?).map(drop)
+    }
+
+    /// The exit of a step's program, or the error that names the step.
+    pub(crate) fn require(&self, step: &BuildStep, exit: Exit) -> Result<Exit> {
         if exit.success() {
-            return Ok(());
+            return Ok(exit);
         }
         Err(failure::of_step(step, exit, self.limit()))
     }
@@ -108,10 +139,15 @@ impl Workshop<'_> {
         Ok(())
     }
 
-    fn task(&self, step: &BuildStep, bench: &Bench<'_>) -> Task {
-        let (program, args) = self.program(step, bench);
+    /// A program of a step, in its sandbox.
+    pub(crate) fn task_of(
+        &self,
+        step: &BuildStep,
+        bench: &Bench<'_>,
+        (program, args): (Program, Vec<String>),
+    ) -> Task {
         let what = format!("{} of {}", step.name, self.cx.plan.app);
-        let mut task = Task::new(what, program, bench.dir)
+        let mut task = Task::new(what, program, &bench.dir)
             .args(args)
             .deadline(self.limit().saturating_sub(self.started.elapsed()));
         task.env = self.env();
@@ -125,13 +161,8 @@ impl Workshop<'_> {
     }
 
     /// A word with a slash is a path of a layer or of the release; one without is looked up on the host's tool path, never in the app's.
-    fn program(&self, step: &BuildStep, bench: &Bench<'_>) -> (Program, Vec<String>) {
-        let mut words = match &step.command {
-            BuildCommand::Shell(command) => {
-                return (Program::AppShell(command.clone()), Vec::new());
-            }
-            BuildCommand::Argv(words) => words.iter().map(|word| self.fill(word, bench.layer)),
-        };
+    fn program(&self, words: &[String], bench: &Bench<'_>) -> (Program, Vec<String>) {
+        let mut words = words.iter().map(|word| self.fill(word, bench.layer));
         let first = words.next().unwrap_or_default();
         let program = if first.contains('/') {
             Program::At(first.into())
@@ -151,7 +182,7 @@ impl Workshop<'_> {
         filled.chars().take(200).collect()
     }
 
-    fn fill(&self, text: &str, layer: Option<&Path>) -> String {
+    pub(crate) fn fill(&self, text: &str, layer: Option<&Path>) -> String {
         let show = |path: &Path| path.display().to_string();
         let mut text = text
             .replace("${app}", &show(&self.cx.paths.build))
@@ -174,13 +205,16 @@ impl Workshop<'_> {
             ("LANG", "C.UTF-8".to_owned()),
             ("PATH", self.path()),
         ];
-        let base = base.map(|(key, value)| (key.to_owned(), value));
-        let host = self.settings.env.iter();
+        let base = base.map(|(key, value)| (key.to_owned(), Secret::new(value)));
+        let mut env = tools::companions(self.tools.iter().map(|tool| tool.path.as_path()));
+        env.extend(base);
+        env.extend(self.settings.variables());
         let plan = self.plan.env.iter();
-        let host = host.map(|(key, value)| (key.to_string(), value.clone()));
-        let plan = plan.map(|(key, value)| (key.to_string(), self.fill(value, None)));
-        let all = base.into_iter().chain(host).chain(plan);
-        all.map(|(key, value)| (key, Secret::new(value))).collect()
+        env.extend(plan.map(|(key, value)| {
+            let value = self.fill(value, None);
+            (key.to_string(), Secret::new(value))
+        }));
+        env
     }
 
     /// The run-time path first, so that a hook finds the app's own tools, then the directories of the plan's tools, then the host's.

@@ -1,142 +1,18 @@
 //! The builder on a fake machine: what it does in which order, when a layer is built anew, and what is left after a failure.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod sample;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use hop3_plugin_api::{
-    ArtifactKind, ArtifactLocation, BuildArtifact, BuildCommand, BuildPlan, BuildStep,
-    Builder as _, EnvKey, Exit, ExitStatus, LanguageToolchain, LayerMode, LayerPlan, PlanContext,
-    Program, Result, RuntimeSpec, Task, ToolRequirement, UserId, Verdict, serde_json::json,
+    ArtifactLocation, BuildArtifact, Builder as _, LayerMode, Program, Result, UserId,
+    serde_json::json,
 };
 use hop3_plugin_local::{LocalBuilder, LocalSettings};
 use hop3_plugin_testing::{FaultHost, FaultMode, TestApp, conformance};
-
-/// A language with one dependency file and one step.
-struct Sample {
-    mode: LayerMode,
-    publish: Option<String>,
-}
-
-const MOUNTED: Sample = Sample {
-    mode: LayerMode::Mount,
-    publish: None,
-};
-
-impl LanguageToolchain for Sample {
-    fn name(&self) -> &'static str {
-        "sample"
-    }
-
-    fn detects(&self) -> &'static [&'static str] {
-        &["sample.lock"]
-    }
-
-    fn accept(&self, _cx: &PlanContext<'_>) -> Verdict {
-        Verdict::Accept
-    }
-
-    fn plan(&self, _cx: &PlanContext<'_>) -> Result<BuildPlan> {
-        let cloned = self.mode == LayerMode::Clone;
-        Ok(BuildPlan {
-            toolchain: "sample".to_owned(),
-            kind: ArtifactKind::Native,
-            tools: vec![tool(None)],
-            layers: vec![LayerPlan {
-                name: "deps".to_owned(),
-                mode: self.mode,
-                target: cloned.then(|| "lib/deps".to_owned()),
-                inputs: vec!["sample.lock".to_owned()],
-                steps: vec![step("install", true, &["sample", "install", "${layer}"])],
-            }],
-            steps: vec![step("compile", false, &["${layer:deps}/bin/cc", "${app}"])],
-            env: [(key("DEPS"), "${layer:deps}".to_owned())].into(),
-            runtime: RuntimeSpec {
-                path: vec!["${layer:deps}/bin".to_owned()],
-                publish: self.publish.clone(),
-                ..RuntimeSpec::default()
-            },
-            notes: Vec::new(),
-        })
-    }
-}
-
-fn tool(version: Option<&str>) -> ToolRequirement {
-    ToolRequirement {
-        program: "sample".to_owned(),
-        version: version.map(str::to_owned),
-        pinned_by: version.map(|_| ".sample-version".to_owned()),
-    }
-}
-
-fn step(name: &str, network: bool, words: &[&str]) -> BuildStep {
-    BuildStep {
-        name: name.to_owned(),
-        command: BuildCommand::Argv(words.iter().map(|word| (*word).to_owned()).collect()),
-        network,
-    }
-}
-
-fn key(name: &str) -> EnvKey {
-    EnvKey::parse(name).unwrap()
-}
-
-fn app() -> TestApp {
-    let app = TestApp::new("shop")
-        .file("sample.lock", "one\n")
-        .file("main.txt", "first\n");
-    app.fake().on_run(answer("1.2.3"));
-    app
-}
-
-/// Every program succeeds; one that is asked for its version is `version`.
-fn answer(version: &'static str) -> impl Fn(&Task) -> Exit + Send + Sync {
-    move |task| {
-        exit(
-            0,
-            if task.args == ["--version"] {
-                version
-            } else {
-                ""
-            },
-        )
-    }
-}
-
-fn exit(code: i32, tail: &str) -> Exit {
-    Exit {
-        status: ExitStatus::Code(code),
-        tail: tail.to_owned(),
-    }
-}
-
-fn planned(app: &TestApp) -> BuildPlan {
-    LocalBuilder
-        .plan(&app.plan_context(), Some(&MOUNTED))
-        .unwrap()
-}
-
-async fn build(app: &TestApp) -> Result<BuildArtifact> {
-    LocalBuilder.build(&app.context(), &planned(app)).await
-}
-
-fn runs(app: &TestApp) -> Vec<String> {
-    let lines = app.fake().take_transcript().into_iter();
-    let runs = lines.filter_map(|line| line.strip_prefix("run ").map(str::to_owned));
-    runs.map(|run| run.split(':').next().unwrap_or_default().to_owned())
-        .collect()
-}
-
-fn layer(app: &TestApp) -> std::path::PathBuf {
-    let mut layers = layers(app);
-    assert_eq!(layers.len(), 1, "{layers:?}");
-    layers.remove(0)
-}
-
-fn layers(app: &TestApp) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(&app.paths.layers).unwrap();
-    entries.map(|entry| entry.unwrap().path()).collect()
-}
+use sample::{Sample, answer, app, build, exit, key, layer, layers, planned, runs, write};
 
 #[test]
 fn the_operators_settings_are_a_proper_section() {
@@ -395,31 +271,6 @@ async fn a_cloned_layer_lies_in_the_release_without_its_stamp() {
 }
 
 #[tokio::test]
-async fn a_missing_or_unfit_tool_is_told_with_what_there_is() {
-    let app = app();
-    let mut plan = planned(&app);
-    plan.tools = vec![tool(Some("1.3"))];
-    let error = LocalBuilder.build(&app.context(), &plan).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "`.sample-version` asks for `sample` 1.3, and this host has 1.2.3"
-    );
-    plan.tools[0].program = "sample1.3".to_owned();
-    app.fake()
-        .on_find(|name| (name == "sample1").then(|| "/usr/bin/sample1".into()));
-    let error = LocalBuilder.build(&app.context(), &plan).await.unwrap_err();
-    assert!(
-        error.to_string().ends_with("this host has no `sample1.3`"),
-        "{error}"
-    );
-    assert!(
-        error.hints()[0].contains("`sample1` is 1.2.3"),
-        "{:?}",
-        error.hints()
-    );
-}
-
-#[tokio::test]
 async fn a_site_without_a_file_is_refused() {
     let site = Sample {
         mode: LayerMode::Mount,
@@ -440,9 +291,4 @@ async fn a_required_sandbox_is_not_waived_by_the_host() {
     let error = build(&app).await.unwrap_err();
     assert!(error.to_string().contains("without a sandbox"), "{error}");
     assert!(app.transcript().is_empty());
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test damages files")]
-fn write(path: &Path, content: &str) {
-    std::fs::write(path, content).unwrap();
 }

@@ -1,60 +1,16 @@
-//! A real app, built with the real Python of this machine: only the sandbox is missing, because the fake machine runs the commands.
-#![expect(clippy::disallowed_types, reason = "this test stands in for the host")]
+//! Real apps, built with the real Python of this machine and, where it has them, with its package managers.
+#![expect(clippy::disallowed_types, reason = "this test runs what was built")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::path::{Path, PathBuf};
+mod machine;
+
 use std::process::Command;
 
-use hop3_plugin_api::{BuildArtifact, Builder as _, Exit, ExitStatus, Program, Result, Task};
-use hop3_plugin_local::LocalBuilder;
-use hop3_plugin_testing::TestApp;
-use hop3_plugin_toolchains::Python;
-
-/// The directories of a usual tool path; the agent's own environment is not asked.
-const TOOL_PATH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
-
-fn find(name: &str) -> Option<PathBuf> {
-    let places = TOOL_PATH.iter().map(|dir| Path::new(dir).join(name));
-    places.into_iter().find(|path| path.is_file())
-}
-
-fn run(task: &Task) -> Exit {
-    let mut command = match &task.program {
-        Program::Named(name) => Command::new(find(name).unwrap()),
-        Program::At(path) => Command::new(path),
-        Program::AppShell(line) => {
-            let mut shell = Command::new("/bin/sh");
-            shell.args(["-c", line]);
-            shell
-        }
-        Program::Agent => panic!("a build never starts the agent"),
-    };
-    command.args(&task.args).current_dir(&task.dir).env_clear();
-    command.envs(task.env.iter().map(|(key, value)| (key, value.expose())));
-    let output = command.output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    Exit {
-        status: ExitStatus::Code(output.status.code().unwrap_or(-1)),
-        tail: String::from_utf8_lossy(&said).into_owned(),
-    }
-}
-
-/// An app on a machine that really runs programs; `None` where there is no Python.
-fn app() -> Option<TestApp> {
-    let app = TestApp::new("shop");
-    app.fake().on_find(find);
-    app.fake().on_run(run);
-    find("python3").map(|_| app)
-}
-
-async fn build(app: &TestApp) -> Result<BuildArtifact> {
-    let plan = LocalBuilder.plan(&app.plan_context(), Some(&Python))?;
-    LocalBuilder.build(&app.context(), &plan).await
-}
+use machine::{app, author, build, has, steps};
 
 #[tokio::test]
 async fn an_app_of_the_standard_library_is_built_compiled_and_runs() {
-    let Some(app) = app() else { return };
+    let Some(app) = app(&["python3"]) else { return };
     let app = app
         .file(
             "app.py",
@@ -71,9 +27,9 @@ async fn an_app_of_the_standard_library_is_built_compiled_and_runs() {
             config.build.build =
                 vec!["python -c 'import sys; print(sys.prefix)' > built-by.txt".to_owned()];
         });
-    let artifact = build(&app).await.unwrap();
+    let artifact = build(&app, "python").await.unwrap();
     let layer = app.paths.app.join(&artifact.runtime.layers["venv"]);
-    assert!(app.paths.build.join("__pycache__").is_dir());
+    assert!(has(&app, "__pycache__"));
     let built_by = std::fs::read_to_string(app.paths.build.join("built-by.txt")).unwrap();
     assert_eq!(
         built_by.trim(),
@@ -92,12 +48,12 @@ async fn an_app_of_the_standard_library_is_built_compiled_and_runs() {
 
 #[tokio::test]
 async fn a_package_is_installed_once_and_used_by_the_next_release() {
-    let Some(app) = app() else { return };
+    let Some(app) = app(&["python3"]) else { return };
     // A pip that is refused the network still installs what lies in the inputs, so an empty index stands for a real one.
     let app = app
         .file("requirements.txt", "--no-index\nno-such-package==1\n")
         .file("main.py", "");
-    let error = build(&app).await.unwrap_err();
+    let error = build(&app, "python").await.unwrap_err();
     assert!(
         error.to_string().starts_with("`install dependencies: "),
         "{error}"
@@ -109,8 +65,78 @@ async fn a_package_is_installed_once_and_used_by_the_next_release() {
             .is_none()
     );
     let app = app.file("requirements.txt", "--no-index\npip\n");
-    let first = build(&app).await.unwrap();
-    let second = build(&app.file("main.py", "print(1)\n")).await.unwrap();
+    let first = build(&app, "python").await.unwrap();
+    let second = build(&app.file("main.py", "print(1)\n"), "python")
+        .await
+        .unwrap();
     assert_eq!(first.runtime.layers, second.runtime.layers);
     assert_ne!(first.key, second.key);
+}
+
+const PYPROJECT: &str = "[project]\nname = \"shop\"\nversion = \"1.0\"\nrequires-python = \">=3.9\"\ndependencies = [\"six==1.16.0\"]\n";
+
+/// Locks with a manager, builds twice, and looks for what the lock names in the environment.
+async fn with_manager(lock: &[&str], files: &[(&str, String)]) {
+    let Some(app) = app(&["python3", lock[0]]) else {
+        return;
+    };
+    let app = files
+        .iter()
+        .fold(app, |app, (path, text)| app.file(path, text));
+    let app = app.file("app.py", "import six\nprint(six.__version__)\n");
+    if !author(&app, lock) {
+        return;
+    }
+    let artifact = build(&app, "python").await.unwrap();
+    assert!(steps(&app).contains(&"install dependencies".to_owned()));
+    let python = app
+        .paths
+        .app
+        .join(&artifact.runtime.layers["venv"])
+        .join("bin/python");
+    let output = Command::new(&python)
+        .arg("app.py")
+        .current_dir(&app.paths.build)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "1.16.0");
+    let app = app.file("README.md", "changed\n");
+    build(&app, "python").await.unwrap();
+    assert!(!steps(&app).contains(&"install dependencies".to_owned()));
+}
+
+#[tokio::test]
+async fn uv_installs_from_its_lock_into_the_layer() {
+    with_manager(&["uv", "lock"], &[("pyproject.toml", PYPROJECT.to_owned())]).await;
+}
+
+#[tokio::test]
+async fn poetry_installs_from_its_lock_into_the_layer() {
+    let mut text = format!("{PYPROJECT}\n[tool.poetry]\npackage-mode = false\n");
+    // Poetry's own way to the default index needs more of it than pip's does.
+    if let Some(index) = index() {
+        let source = format!("name = \"index\"\nurl = \"{index}/\"\npriority = \"primary\"\n");
+        text.push_str(&format!("\n[[tool.poetry.source]]\n{source}"));
+    }
+    with_manager(&["poetry", "lock"], &[("pyproject.toml", text)]).await;
+}
+
+/// The index that pip uses.
+fn index() -> Option<String> {
+    let code = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)";
+    let output = Command::new("python3").args(["-c", code]).output().ok()?;
+    let index = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (!index.is_empty()).then_some(index)
+}
+
+#[tokio::test]
+async fn pdm_installs_from_its_lock_into_the_layer() {
+    let text = format!("{PYPROJECT}\n[tool.pdm]\ndistribution = false\n");
+    with_manager(&["pdm", "lock"], &[("pyproject.toml", text)]).await;
+}
+
+#[tokio::test]
+async fn pipenv_installs_from_its_lock_into_the_layer() {
+    let text = "[packages]\nsix = \"==1.16.0\"\n";
+    with_manager(&["pipenv", "lock"], &[("Pipfile", text.to_owned())]).await;
 }

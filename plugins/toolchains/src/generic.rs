@@ -1,43 +1,44 @@
 //! The toolchain of apps that know best: nothing but the spec's own commands. It never accepts a source that did not ask for it.
 
 use hop3_plugin_api::{
-    ArtifactKind, BuildPlan, LanguageToolchain, PlanContext, Result, RuntimeSpec, Verdict,
+    ArtifactKind, BuildPlan, Evidence, PlanContext, Result, ToolchainDescription,
 };
 
-use crate::source;
+use crate::language::Language;
+use crate::place::Place;
 
 const NAME: &str = "generic";
 
 /// `[build] toolchain = "generic"`.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Generic;
+pub(crate) struct Generic;
 
-impl LanguageToolchain for Generic {
+impl Language for Generic {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn detects(&self) -> &'static [&'static str] {
-        &["`toolchain = \"generic\"` in `[build]`"]
+    fn describe(&self) -> ToolchainDescription {
+        ToolchainDescription {
+            detects: &["`toolchain = \"generic\"` in `[build]`"],
+            remarks: &["it runs nothing but the commands of `[build]`, `[run]` and the Procfile"],
+            ..ToolchainDescription::default()
+        }
     }
 
-    fn accept(&self, cx: &PlanContext<'_>) -> Verdict {
-        Verdict::when(
-            source::is_named(cx, NAME),
-            "it is only used where `[build] toolchain = \"generic\"` asks for it",
-        )
+    fn evidence(&self, _cx: &PlanContext<'_>) -> Result<Option<Evidence>> {
+        Ok(None)
     }
 
-    fn plan(&self, _cx: &PlanContext<'_>) -> Result<BuildPlan> {
-        Ok(BuildPlan {
-            toolchain: NAME.to_owned(),
-            kind: ArtifactKind::Native,
-            tools: Vec::new(),
-            layers: Vec::new(),
-            steps: Vec::new(),
-            env: source::no_env(),
-            runtime: RuntimeSpec::default(),
-            notes: Vec::new(),
-        })
+    fn lacks(&self) -> &'static str {
+        "it is only used where `[build] toolchain = \"generic\"` asks for it"
+    }
+
+    fn plan(&self, _place: &Place<'_>) -> Result<BuildPlan> {
+        Ok(BuildPlan::new(NAME, ArtifactKind::Native))
+    }
+
+    fn takes_assets(&self) -> bool {
+        false
     }
 }

@@ -1,9 +1,13 @@
-//! Plain files: which directory of the source, or of what the spec's own commands make, is published. Runs nothing itself.
+//! Plain files: which directory of the source, of what the spec's own commands make, or of what Node builds, is published.
 
 use hop3_plugin_api::{
-    Abort, ArtifactKind, BuildPlan, LanguageToolchain, PlanContext, Result, RuntimeSpec, Verdict,
+    Abort, ArtifactKind, BuildPlan, Evidence, PlanContext, Rank, Result, RuntimeSpec,
+    ToolchainDescription,
 };
 
+use crate::language::Language;
+use crate::node;
+use crate::place::Place;
 use crate::source;
 
 const NAME: &str = "static";
@@ -13,72 +17,101 @@ const USUAL: [&str; 2] = ["public", "dist"];
 
 /// Plain files.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct StaticSite;
+pub(crate) struct StaticSite;
 
-impl LanguageToolchain for StaticSite {
+impl Language for StaticSite {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn detects(&self) -> &'static [&'static str] {
-        &[
-            "`static-dir` in `[build]`",
-            "a `static` worker",
-            "index.html",
-            "public/",
-            "dist/",
-        ]
-    }
-
-    fn accept(&self, cx: &PlanContext<'_>) -> Verdict {
-        if source::is_named(cx, NAME) || named_directory(cx).is_some() {
-            return Verdict::Accept;
-        }
-        match usual_directory(cx) {
-            Ok(found) => Verdict::when(
-                found.is_some(),
-                "there is no `index.html`, `public/` or `dist/`, and `[build] static-dir` names no directory",
-            ),
-            Err(error) => Verdict::Reject(error.to_string()),
+    fn describe(&self) -> ToolchainDescription {
+        ToolchainDescription {
+            detects: &[
+                "`static-dir` in `[build]`",
+                "a `static` worker",
+                "index.html",
+                "public/",
+                "dist/",
+            ],
+            builds: &["the `build` script of package.json, with Node, where there is one"],
+            remarks: &[
+                "the proxy serves the published directory; nothing runs",
+                "after a build with Node only files are left: node_modules is taken away",
+            ],
+            ..ToolchainDescription::default()
         }
     }
 
-    fn plan(&self, cx: &PlanContext<'_>) -> Result<BuildPlan> {
-        Ok(BuildPlan {
-            toolchain: NAME.to_owned(),
-            kind: ArtifactKind::Static,
-            tools: Vec::new(),
-            layers: Vec::new(),
-            steps: Vec::new(),
-            env: source::no_env(),
-            runtime: RuntimeSpec {
-                publish: Some(publish(cx)?),
-                ..RuntimeSpec::default()
+    fn evidence(&self, cx: &PlanContext<'_>) -> Result<Option<Evidence>> {
+        let found = match directory_of_spec(cx) {
+            Some(named) => Some(named.to_owned()),
+            None => usual_directory(cx)?,
+        };
+        Ok(found.map(|directory| Evidence {
+            rank: Rank::Companion,
+            file: if directory.is_empty() {
+                "index.html".to_owned()
+            } else {
+                directory
             },
-            notes: Vec::new(),
-        })
+        }))
+    }
+
+    fn lacks(&self) -> &'static str {
+        "there is no `index.html`, `public/` or `dist/`, and `[build] static-dir` names no directory"
+    }
+
+    fn plan(&self, place: &Place<'_>) -> Result<BuildPlan> {
+        let mut plan = BuildPlan::new(NAME, ArtifactKind::Static);
+        let generated = node::static_site(place, &mut plan)?;
+        let built = !plan.steps.is_empty();
+        plan.runtime = RuntimeSpec {
+            publish: Some(publish(place, generated, built)?),
+            ..RuntimeSpec::default()
+        };
+        Ok(plan)
+    }
+
+    fn takes_assets(&self) -> bool {
+        false
     }
 }
 
-/// The published directory, relative to the root; empty for the root itself.
-fn publish(cx: &PlanContext<'_>) -> Result<String> {
-    let Some(named) = named_directory(cx) else {
-        return match usual_directory(cx)? {
-            Some(directory) => Ok(directory),
-            None => existing_or_made(cx, USUAL[0].to_owned()),
+/// The published directory, relative to the project's root; empty for the root itself.
+fn publish(place: &Place<'_>, generated: Option<String>, built: bool) -> Result<String> {
+    let cx = &place.cx;
+    if let Some(directory) = directory_of_spec(cx) {
+        let directory = named(place, directory)?;
+        return if built {
+            Ok(directory)
+        } else {
+            existing_or_made(cx, directory)
         };
-    };
-    let directory = source::normalised(named).ok_or_else(|| {
-        source::config(
-            format!("`static-dir` is `{named}`, which is not inside the source"),
-            Some("name a directory relative to the source's root, such as `public`"),
-        )
-    })?;
-    existing_or_made(cx, directory)
+    }
+    if let Some(directory) = generated {
+        return Ok(directory);
+    }
+    match usual_directory(cx)? {
+        Some(directory) => Ok(directory),
+        None if built => Ok("dist".to_owned()),
+        None => existing_or_made(cx, USUAL[0].to_owned()),
+    }
+}
+
+/// A directory that the spec names, relative to the project's root.
+pub(crate) fn named(place: &Place<'_>, named: &str) -> Result<String> {
+    source::normalised(named)
+        .map(|path| place.own(&path))
+        .ok_or_else(|| {
+            source::config(
+                format!("`static-dir` is `{named}`, which is not inside the source"),
+                Some("name a directory relative to the source's root, such as `public`"),
+            )
+        })
 }
 
 /// `[build] static-dir`, else the Procfile's or the spec's `static` worker, which names a directory.
-fn named_directory<'a>(cx: &PlanContext<'a>) -> Option<&'a str> {
+fn directory_of_spec<'a>(cx: &PlanContext<'a>) -> Option<&'a str> {
     let build = cx.config.build.static_dir.as_deref();
     build.or_else(|| cx.config.workers.get(NAME).map(|worker| worker.trim()))
 }
@@ -87,7 +120,7 @@ fn usual_directory(cx: &PlanContext<'_>) -> Result<Option<String>> {
     if cx.source.has("index.html") {
         return Ok(Some(String::new()));
     }
-    let present = source::directories(cx)?;
+    let present = source::directories(cx, "")?;
     let usual = USUAL.iter().find(|name| present.iter().any(|d| d == *name));
     Ok(usual.map(|name| (*name).to_owned()))
 }

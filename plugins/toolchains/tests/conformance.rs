@@ -1,32 +1,19 @@
-//! Every toolchain keeps the promises of its kind.
+//! Every toolchain keeps the promises of its kind, describes itself, and takes any source when it is named.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use hop3_plugin_api::{Plugin as _, PluginName};
-use hop3_plugin_testing::{TestApp, conformance::toolchain::conforms};
-use hop3_plugin_toolchains::{Generic, Python, StaticSite, ToolchainsPlugin};
+use std::collections::BTreeSet;
+
+use hop3_plugin_api::{LanguageToolchain as _, Plugin as _, PluginName};
+use hop3_plugin_testing::{TestApp, conformance};
+use hop3_plugin_toolchains::{ALL, ToolchainSettings, ToolchainsPlugin};
 
 fn named(app: TestApp, toolchain: &str) -> TestApp {
     app.configure(|config| config.build.toolchain = Some(PluginName::parse(toolchain).unwrap()))
 }
 
 #[test]
-fn python_conforms_with_and_without_a_layer() {
-    let layered = TestApp::new("shop").file("requirements.txt", "flask==3.1.0\n");
-    assert_eq!(conforms(&Python, &layered.plan_context()).layers.len(), 1);
-    let in_release = TestApp::new("shop").file("requirements.txt", "-e .\n");
-    assert!(
-        conforms(&Python, &in_release.plan_context())
-            .layers
-            .is_empty()
-    );
-}
-
-#[test]
-fn static_and_generic_conform() {
-    let site = TestApp::new("shop").file("public/index.html", "<p>");
-    conforms(&StaticSite, &site.plan_context());
-    let own = named(TestApp::new("shop").file("run.sh", ""), "generic");
-    conforms(&Generic, &own.plan_context());
+fn the_settings_are_a_proper_section() {
+    conformance::section::conforms::<ToolchainSettings>();
 }
 
 #[test]
@@ -38,5 +25,41 @@ fn a_toolchain_that_is_named_takes_any_source() {
             "{}",
             toolchain.name()
         );
+    }
+}
+
+#[test]
+fn an_empty_source_is_refused_in_words_or_planned_but_never_a_panic() {
+    for toolchain in ToolchainsPlugin.toolchains() {
+        let app = TestApp::new("shop");
+        assert!(
+            !toolchain.accept(&app.plan_context()).accepts(),
+            "{}",
+            toolchain.name()
+        );
+        if let Err(error) = toolchain.plan(&app.plan_context()) {
+            let message = error.to_string();
+            assert!(
+                message.starts_with(|c: char| c.is_lowercase() || c == '`'),
+                "{message}"
+            );
+            assert!(!message.ends_with('.'), "{message}");
+        }
+    }
+}
+
+#[test]
+fn every_toolchain_says_what_it_does() {
+    let names: BTreeSet<_> = ALL.iter().map(|toolchain| toolchain.name()).collect();
+    assert_eq!(names.len(), 12);
+    for toolchain in ALL {
+        let about = toolchain.describe();
+        assert!(!about.detects.is_empty(), "{}", toolchain.name());
+        assert_eq!(about.detects, toolchain.detects());
+        if !matches!(toolchain.name(), "static" | "generic") {
+            assert!(!about.pins.is_empty(), "{}", toolchain.name());
+            assert!(!about.builds.is_empty(), "{}", toolchain.name());
+            assert!(!about.starts.is_empty(), "{}", toolchain.name());
+        }
     }
 }

@@ -1,41 +1,53 @@
-//! One folder of `tests/fixtures` is one case: a source, optionally what its spec says, and what comes out. `UPDATE=1` rewrites the
-//! results; read the difference before committing it.
+//! One folder of `tests/fixtures/toolchains` is one case: a source, optionally what its spec says, and what comes of it. `UPDATE=1`
+//! rewrites the results; read the difference before committing it.
 //!
-//! `<case>/source/` is the app's source. `<case>/config.json` holds the parts of the app's settings that differ from the defaults.
-//! `<case>/expected.json` lists the toolchains that accept and, for the one that is named or else asked first, its plan or its refusal.
+//! `<case>/source/` is the app's source; a Procfile in it names workers. `<case>/config.toml` holds parts of a `hop3.toml`.
+//! `<case>/expected.txt` says who accepts, who is chosen, and that one's plan or its refusal.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    reason = "a test reads its folder, and rewrites it on request"
+    reason = "a test reads its folders, and rewrites them on request"
 )]
 
-use std::fs;
-use std::path::Path;
+mod fixture;
 
-use hop3_plugin_api::serde_json::{self, Value, json};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use hop3_plugin_api::{
-    AppConfig, AppName, DirectoryTree, LanguageToolchain, PlanContext, Plugin as _, PluginError,
+    AppName, Detection, DirectoryTree, LanguageToolchain, PlanContext, Plugin as _, PluginError,
+    detect,
 };
 use hop3_plugin_toolchains::ToolchainsPlugin;
 
+use fixture::{config, text};
+
+fn cases() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/toolchains");
+    let mut cases: Vec<PathBuf> = fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    cases.sort();
+    cases
+}
+
 #[test]
 fn every_folder_gives_the_plan_that_it_expects() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let update = std::env::var("UPDATE").is_ok_and(|value| value == "1");
+    let cases = cases();
     let mut wrong = Vec::new();
-    let mut cases = 0;
-    for entry in fs::read_dir(root).unwrap() {
-        let case = entry.unwrap().path();
-        let found = outcome(&case);
-        let file = case.join("expected.json");
+    for case in &cases {
+        let found = outcome(case);
+        let file = case.join("expected.txt");
         if update {
-            fs::write(&file, pretty(&found)).unwrap();
-        } else if fs::read_to_string(&file).unwrap_or_default() != pretty(&found) {
-            wrong.push(format!("{}:\n{}", case.display(), pretty(&found)));
+            fs::write(&file, &found).unwrap();
+        } else if fs::read_to_string(&file).unwrap_or_default() != found {
+            wrong.push(format!("{}:\n{found}", case.display()));
         }
-        cases += 1;
     }
-    assert!(cases >= 20, "only {cases} cases were found");
+    assert!(cases.len() >= 170, "only {} cases were found", cases.len());
     assert!(
         wrong.is_empty(),
         "run with UPDATE=1 and read the difference of\n{}",
@@ -43,10 +55,27 @@ fn every_folder_gives_the_plan_that_it_expects() {
     );
 }
 
-fn outcome(case: &Path) -> Value {
+#[test]
+fn every_language_has_cases() {
+    let expected = cases()
+        .into_iter()
+        .map(|case| fs::read_to_string(case.join("expected.txt")).unwrap_or_default());
+    let expected: Vec<String> = expected.collect();
+    for toolchain in ToolchainsPlugin.toolchains() {
+        let chosen = format!("chosen: {}\n", toolchain.name());
+        let count = expected
+            .iter()
+            .filter(|text| text.contains(&chosen))
+            .count();
+        let least = if toolchain.name() == "generic" { 1 } else { 4 };
+        assert!(count >= least, "{} has {count} cases", toolchain.name());
+    }
+}
+
+fn outcome(case: &Path) -> String {
     let source = DirectoryTree::new(case.join("source"));
     let app = AppName::parse("shop").unwrap();
-    let config = config(case);
+    let config = config::of(case);
     let cx = PlanContext {
         app: &app,
         source: &source,
@@ -54,53 +83,54 @@ fn outcome(case: &Path) -> Value {
     };
     let toolchains = ToolchainsPlugin.toolchains();
     let accepting = toolchains.iter().filter(|t| t.accept(&cx).accepts());
-    let accepting = accepting.collect::<Vec<_>>();
-    let names = accepting.iter().map(|t| t.name()).collect::<Vec<_>>();
+    let accepting: Vec<String> = accepting
+        .map(|toolchain| match toolchain.evidence(&cx) {
+            Some(evidence) => format!("{} ({})", toolchain.name(), evidence.file),
+            None => toolchain.name().to_owned(),
+        })
+        .collect();
+    let accepts = format!("accepts: {}\n", accepting.join(", "));
     let asked = config.build.toolchain.as_ref();
-    let by_name = accepting
-        .iter()
-        .find(|t| asked.is_some_and(|name| name.as_str() == t.name()));
-    match by_name.or(accepting.first()) {
-        Some(chosen) => planned(chosen.as_ref(), &cx, &names),
-        None => json!({ "accepts": names }),
+    let asked = asked.and_then(|name| toolchains.iter().find(|it| it.name() == name.as_str()));
+    let detected = asked.map_or_else(
+        || detect(&toolchains, &cx),
+        |toolchain| Detection::Found(toolchain.clone()),
+    );
+    match detected {
+        Detection::Found(toolchain) => accepts + &planned(toolchain.as_ref(), &cx),
+        Detection::Several(named) => format!("{accepts}ambiguous: {named:?}\n"),
+        Detection::Nothing(reasons) => accepts + &refusals(reasons),
     }
 }
 
-fn planned(toolchain: &dyn LanguageToolchain, cx: &PlanContext<'_>, names: &[&str]) -> Value {
+/// Why nobody takes it, a reason that several share once.
+fn refusals(reasons: Vec<(&str, String)>) -> String {
+    let reasons: BTreeSet<String> = reasons.into_iter().map(|(_, reason)| reason).collect();
+    let lines = reasons
+        .into_iter()
+        .map(|reason| format!("because {reason}\n"));
+    lines.collect()
+}
+
+fn planned(toolchain: &dyn LanguageToolchain, cx: &PlanContext<'_>) -> String {
     let plan = toolchain.plan(cx);
     if let Ok(plan) = &plan {
         assert_eq!(*plan, toolchain.plan(cx).unwrap(), "two plans differ");
     }
+    let chosen = format!("chosen: {}\n", toolchain.name());
     match plan {
-        Ok(plan) => json!({ "accepts": names, "plan": plan }),
-        Err(error) => json!({ "accepts": names, "error": refusal(&error) }),
-    }
-}
-
-fn refusal(error: &PluginError) -> Value {
-    json!({ "message": error.to_string(), "hints": error.hints() })
-}
-
-/// The defaults with what the case says laid over them.
-fn config(case: &Path) -> AppConfig {
-    let mut value = serde_json::to_value(AppConfig::default()).unwrap();
-    if let Ok(text) = fs::read(case.join("config.json")) {
-        lay_over(&mut value, serde_json::from_slice(&text).unwrap());
-    }
-    serde_json::from_value(value).unwrap()
-}
-
-fn lay_over(below: &mut Value, above: Value) {
-    match (below, above) {
-        (Value::Object(below), Value::Object(above)) => {
-            for (key, value) in above {
-                lay_over(below.entry(key).or_insert(Value::Null), value);
-            }
+        Ok(plan) => {
+            hop3_plugin_testing::conformance::toolchain::conforms(toolchain, cx);
+            chosen + &text::of(&plan, cx.config)
         }
-        (below, above) => *below = above,
+        Err(error) => chosen + &refusal(&error),
     }
 }
 
-fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap() + "\n"
+fn refusal(error: &PluginError) -> String {
+    let hints = error
+        .hints()
+        .into_iter()
+        .map(|hint| format!("hint: {hint}\n"));
+    format!("error: {error}\n{}", hints.collect::<String>())
 }

@@ -40,27 +40,37 @@ fn through_json(plan: &BuildPlan) -> BuildPlan {
 
 fn check_layer(layer: &LayerPlan) {
     let name = &layer.name;
-    assert!(!layer.inputs.is_empty(), "layer `{name}` has no inputs");
-    for path in layer.inputs.iter().chain(&layer.target) {
+    assert!(!layer.steps.is_empty(), "layer `{name}` is made by nothing");
+    for path in layer
+        .inputs
+        .iter()
+        .chain(&layer.target)
+        .chain(&layer.clones)
+    {
         let inside = Path::new(path)
             .components()
             .all(|part| matches!(part, Component::Normal(_)));
         assert!(inside, "`{path}` of layer `{name}` leaves the source");
     }
+    let goes_somewhere = layer.target.is_some() != !layer.clones.is_empty();
     assert_eq!(
         layer.mode == LayerMode::Clone,
-        layer.target.is_some(),
-        "layer `{name}`: a cloned layer has a target, a mounted one has none"
+        goes_somewhere,
+        "layer `{name}`: a cloned layer has either a target or parts, a mounted one has neither"
     );
 }
 
-/// Every `${layer:NAME}` names a layer of the plan.
+/// Every `${layer:NAME}` names a layer of the plan; a layer is made with tools of the plan.
 fn check_references(plan: &BuildPlan) {
     let known: Vec<&str> = plan
         .layers
         .iter()
         .map(|layer| layer.name.as_str())
         .collect();
+    for tool in plan.layers.iter().flat_map(|layer| &layer.tools) {
+        let planned = plan.tools.iter().any(|it| it.program == *tool);
+        assert!(planned, "`{tool}` of a layer is no tool of the plan");
+    }
     for text in texts(plan) {
         for rest in text.split("${layer:").skip(1) {
             let name = rest.split('}').next().unwrap_or_default();
@@ -71,7 +81,8 @@ fn check_references(plan: &BuildPlan) {
 
 fn texts(plan: &BuildPlan) -> Vec<&str> {
     let layer_steps = plan.layers.iter().flat_map(|layer| &layer.steps);
-    let commands = layer_steps.chain(&plan.steps).flat_map(words);
+    let steps = layer_steps.chain(&plan.steps).chain(&plan.finish);
+    let commands = steps.flat_map(words);
     commands
         .chain(plan.env.values().map(String::as_str))
         .chain(plan.runtime.env.values().map(String::as_str))
@@ -83,5 +94,7 @@ fn words(step: &BuildStep) -> Vec<&str> {
     match &step.command {
         BuildCommand::Argv(words) => words.iter().map(String::as_str).collect(),
         BuildCommand::Shell(command) => vec![command],
+        BuildCommand::Write { path, .. } => vec![path],
+        BuildCommand::Link(pick) => vec![&pick.link],
     }
 }

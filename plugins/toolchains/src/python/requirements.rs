@@ -120,7 +120,7 @@ fn included(cx: &PlanContext<'_>, at: (&str, usize), other: &str) -> Result<Stri
     let path = source::normalised(&format!("./{directory}/{other}"));
     path.filter(|path| cx.source.has(path)).ok_or_else(|| {
         config(
-            format!("`{file}`:{line} includes `{other}`, which is not in the source"),
+            format!("`{file}:{line}` includes `{other}`, which is not in the source"),
             None,
         )
     })

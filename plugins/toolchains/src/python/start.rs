@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hop3_plugin_api::{PlanContext, Result, WorkerName};
 
 use crate::source;
+use crate::steps::web;
 
 /// Modules that may hold the app, best first.
 const MODULES: [&str; 9] = [
@@ -63,18 +64,8 @@ pub(super) fn guess(cx: &PlanContext<'_>, installed: &BTreeSet<String>) -> Resul
         Some(command) => Some(command),
         None => script(cx),
     };
-    match command {
-        Some(command) => drop(start.workers.insert(web(), command)),
-        None if cx.config.workers.is_empty() => start
-            .notes
-            .push("no way to start the app was found: set `start` in `[run]`".to_owned()),
-        None => {}
-    }
+    start.workers = command.map(web).unwrap_or_default();
     Ok(start)
-}
-
-fn web() -> WorkerName {
-    WorkerName::parse("web").expect("`web` is a worker name")
 }
 
 fn script(cx: &PlanContext<'_>) -> Option<String> {
@@ -185,7 +176,7 @@ fn django_package(cx: &PlanContext<'_>) -> Result<Option<String>> {
     if !cx.source.has("manage.py") {
         return Ok(None);
     }
-    let packages = source::directories(cx)?;
+    let packages = source::directories(cx, "")?;
     Ok(packages
         .into_iter()
         .find(|package| cx.source.has(&format!("{package}/wsgi.py"))))
