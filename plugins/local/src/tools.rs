@@ -82,21 +82,22 @@ async fn find(
 
 /// What a tool needs to find the rest of itself where its home is not its user's: rustup's programs look for versions beside themselves.
 pub(crate) fn companions<'a>(tools: impl Iterator<Item = &'a Path>) -> BTreeMap<String, Secret> {
-    let homes = tools.filter_map(|tool| {
-        let cargo = tool
-            .parent()?
-            .parent()
-            .filter(|dir| dir.ends_with(".cargo"))?;
-        Some(cargo.with_file_name(".rustup"))
-    });
+    let homes = tools.filter_map(rustup_home);
     homes
         .map(|home| {
-            (
-                "RUSTUP_HOME".to_owned(),
-                Secret::new(home.display().to_string()),
-            )
+            let home = home.display().to_string();
+            ("RUSTUP_HOME".to_owned(), Secret::new(home))
         })
         .collect()
+}
+
+/// Where rustup keeps what its programs stand for.
+pub(crate) fn rustup_home(tool: &Path) -> Option<PathBuf> {
+    let cargo = tool
+        .parent()?
+        .parent()
+        .filter(|dir| dir.ends_with(".cargo"))?;
+    Some(cargo.with_file_name(".rustup"))
 }
 
 /// A `PATH` of these directories, then the host's own: a tool may be a script that needs its interpreter.

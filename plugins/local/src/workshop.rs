@@ -232,10 +232,12 @@ impl Workshop<'_> {
         let build = &self.cx.plan.config.build;
         let own = [self.cx.paths.cache.clone(), self.temporary()];
         let required = self.settings.sandbox_required(build);
+        let tools = self.tools.iter();
+        let homes = tools.filter_map(|tool| tools::rustup_home(&tool.path));
         Sandbox {
             enabled: required || self.settings.sandbox != SandboxPolicy::Off,
             writable: bench.writable.iter().cloned().chain(own).collect(),
-            readable: self.layers.values().cloned().collect(),
+            readable: self.layers.values().cloned().chain(homes).collect(),
             network: self.settings.allows_network(step, build),
             required,
         }

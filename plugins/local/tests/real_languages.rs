@@ -44,7 +44,11 @@ fn start(app: &TestApp, toolchain: &str) -> (Server, u16) {
     let line = runtime.workers.into_values().next().unwrap();
     let mut command = Command::new("/bin/sh");
     command.args(["-c", &line]).current_dir(&app.paths.build);
-    command.env("PORT", port.to_string()).process_group(0);
+    let temporary = app.paths.data.display().to_string();
+    command
+        .env("PORT", port.to_string())
+        .env("TMPDIR", temporary);
+    command.process_group(0);
     for (key, value) in &runtime.env {
         let app = app.paths.build.display().to_string();
         command.env(key.as_str(), value.replace("${app}", &app));
@@ -86,11 +90,16 @@ async fn php_serves_scripts_and_files_and_hides_the_rest() {
             "shop/index.php",
             "<?php echo 'shop ', $_SERVER['SCRIPT_NAME'];",
         )
+        .file(
+            "count.php",
+            "<?php session_start(); $_SESSION['n'] = 1; echo 'counted';",
+        )
         .file("style.css", "body {}")
         .file(".env", "SECRET=1")
         .file("composer.lock", "{}")
         .file("vendor/acme/run.php", "<?php echo 'run';");
     build(&app, "php").await.unwrap();
+    std::fs::create_dir_all(app.paths.build.join(".hop3/sessions")).unwrap();
     let (_server, port) = start(&app, "php");
     assert_eq!(get(port, "/"), (200, "front /index.php /".to_owned()));
     assert_eq!(
@@ -102,6 +111,7 @@ async fn php_serves_scripts_and_files_and_hides_the_rest() {
         get(port, "/shop/"),
         (200, "shop /shop/index.php".to_owned())
     );
+    assert_eq!(get(port, "/count.php"), (200, "counted".to_owned()));
     assert_eq!(get(port, "/style.css"), (200, "body {}".to_owned()));
     for hidden in [
         "/.env",

@@ -64,6 +64,13 @@ chdir(dirname($front));
 require $front;
 "#;
 
+/// Where sessions outlive a release.
+const SESSIONS: &str = ".hop3/sessions";
+
+/// PHP's own places for these are the host's, which an app cannot write.
+const SETTINGS: &str =
+    "-d opcache.lockfile_path=\"$TMPDIR\" -d session.save_path=\"$PWD/.hop3/sessions\"";
+
 /// PHP.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Php;
@@ -236,8 +243,9 @@ fn serve(plan: &mut BuildPlan, front: &str) {
     plan.runtime
         .env
         .extend(env(&[("PHP_CLI_SERVER_WORKERS", "4")]));
+    plan.runtime.writable.push(SESSIONS.to_owned());
     plan.runtime.workers = web(format!(
-        "exec php -S 127.0.0.1:$PORT -t {root} .hop3/router.php"
+        "exec php {SETTINGS} -S 127.0.0.1:$PORT -t {root} .hop3/router.php"
     ));
     plan.notes.push(
         "PHP's own server answers requests: PHP-FPM needs an adapter that is not built yet"
