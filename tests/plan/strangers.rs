@@ -70,6 +70,7 @@ impl LanguageToolchain for Eager {
             kind: ArtifactKind::Native,
             tools: Vec::new(),
             layers: Vec::new(),
+            finish: Vec::new(),
             steps: Vec::new(),
             env: BTreeMap::new(),
             runtime: RuntimeSpec::default(),

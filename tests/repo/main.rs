@@ -12,6 +12,7 @@ mod fake_server;
 #[path = "../support/forge.rs"]
 mod forge;
 #[path = "../support/git_repo.rs"]
+#[expect(dead_code, reason = "other tests use the rest of it")]
 mod git_repo;
 #[path = "../support/git_server.rs"]
 mod git_server;

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_types, reason = "this test runs what was built")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[expect(dead_code, reason = "other tests use the rest of it")]
 mod machine;
 
 use std::process::Command;
