@@ -137,9 +137,8 @@ fn described(about: &ToolchainDescription) -> String {
         ("remarks", about.remarks),
     ];
     let parts = parts.iter().filter(|(_, lines)| !lines.is_empty());
-    parts
-        .map(|(what, lines)| format!("  {what}:\n    {}\n", lines.join("\n    ")))
-        .collect()
+    let parts = parts.map(|(what, lines)| format!("  {what}:\n    {}\n", lines.join("\n    ")));
+    parts.collect::<Vec<_>>().concat()
 }
 
 /// `schema`.

@@ -226,8 +226,11 @@ mod tests {
         serde_json::from_value::<T>(value.clone()).map(drop)
     }
 
-    /// Every case of every kind of file, with its schema and its type.
-    fn cases(schemas: &Schemas) -> Vec<(&Document, Reader, Vec<(String, Tree)>)> {
+    /// The cases of one kind of file, with its schema and its type.
+    type Cases<'a> = (&'a Document, Reader, Vec<(String, Tree)>);
+
+    /// Every case of every kind of file.
+    fn cases(schemas: &Schemas) -> Vec<Cases<'_>> {
         vec![
             (
                 &schemas.hop3,

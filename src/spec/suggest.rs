@@ -122,7 +122,9 @@ pub(crate) fn period(text: &str) -> Option<String> {
         seconds = seconds.checked_add(number.checked_mul(unit)?)?;
     }
     let units = [(86400, 'd'), (3600, 'h'), (60, 'm'), (1, 's')];
-    let (size, unit) = units.into_iter().find(|(size, _)| seconds % size == 0)?;
+    let (size, unit) = units
+        .into_iter()
+        .find(|(size, _)| seconds.is_multiple_of(*size))?;
     (seconds > 0).then(|| format!("{}{unit}", seconds / size))
 }
 

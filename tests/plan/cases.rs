@@ -30,6 +30,10 @@ struct Found {
 /// Releases, the oldest first, each made from another directory of the case that holds `apps/`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of its own in the cases"
+)]
 struct FoundApp {
     releases: Vec<String>,
     /// Counted from 1; the newest when absent, none when 0.

@@ -1,10 +1,6 @@
 //! Every plan that the cases of `tests/fixtures/toolchains` expect, carried out on a fake machine: it succeeds, and whichever of its
 //! programs fails, the build fails with that step's name and the program's own words, and leaves nothing behind.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "a test reads its folders"
-)]
+#![expect(clippy::unwrap_used, reason = "a test reads its folders")]
 
 #[path = "../../toolchains/tests/fixture/config.rs"]
 mod config;

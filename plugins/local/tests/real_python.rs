@@ -117,7 +117,7 @@ async fn poetry_installs_from_its_lock_into_the_layer() {
     // Poetry's own way to the default index needs more of it than pip's does.
     if let Some(index) = index() {
         let source = format!("name = \"index\"\nurl = \"{index}/\"\npriority = \"primary\"\n");
-        text.push_str(&format!("\n[[tool.poetry.source]]\n{source}"));
+        text = format!("{text}\n[[tool.poetry.source]]\n{source}");
     }
     with_manager(&["poetry", "lock"], &[("pyproject.toml", text)]).await;
 }

@@ -39,6 +39,7 @@ async fn a_missing_or_unfit_tool_is_told_with_what_there_is() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn whoever_misses_a_tool_is_told_the_file_the_version_and_the_package() {
     for (program, said, version, package) in [
         ("node", "v18.19.0", "^20.1", "nodejs"),

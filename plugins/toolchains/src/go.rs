@@ -179,7 +179,7 @@ fn version(place: &Place<'_>, modules: &[Module]) -> Result<Option<Pin>> {
 fn script_files(cx: &PlanContext<'_>) -> Result<Vec<String>> {
     let files = source::files(cx, "")?.into_iter();
     let files: Vec<String> = files
-        .filter(|file| file.ends_with(".go") && !file.ends_with("_test.go"))
+        .filter(|file| source::has_ending(file, "go") && !file.ends_with("_test.go"))
         .collect();
     if files.is_empty() {
         return Err(Abort::new("there is no go.mod, and no Go file at the root of the source")

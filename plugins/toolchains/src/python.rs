@@ -105,7 +105,7 @@ impl Language for Python {
         if let Some(found) = first_of(cx, Rank::Manifest, &MANIFESTS) {
             return Ok(Some(found));
         }
-        if names_a_project(cx)? {
+        if names_a_project(cx) {
             return Ok(first_of(cx, Rank::Manifest, &[PYPROJECT]));
         }
         let sign = first_of(cx, Rank::Sign, &ENTRY_MODULES);
@@ -154,17 +154,17 @@ impl Language for Python {
 }
 
 /// Whether pyproject.toml speaks of an app, and not only of tools that read it.
-fn names_a_project(cx: &PlanContext<'_>) -> Result<bool> {
+fn names_a_project(cx: &PlanContext<'_>) -> bool {
     // One that cannot be read is looked at when it is planned for, which says why.
     let Ok(pyproject) = source::toml(cx, PYPROJECT) else {
-        return Ok(true);
+        return true;
     };
     let pyproject = pyproject.unwrap_or_default();
     let tools = ["poetry", "pdm", "uv"];
     let tool = tools
         .iter()
         .any(|name| source::toml_value(&pyproject, &["tool", name]).is_some());
-    Ok(tool || pyproject.contains_key("project") || pyproject.contains_key("build-system"))
+    tool || pyproject.contains_key("project") || pyproject.contains_key("build-system")
 }
 
 fn manager_tool(project: &Project) -> Option<ToolRequirement> {

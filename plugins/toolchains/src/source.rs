@@ -168,6 +168,13 @@ fn place_of(text: &str, offset: usize) -> (usize, usize) {
     (line, 1 + last.chars().count())
 }
 
+/// Whether a file's name has an ending. Case counts, as it does for the tools that read the file.
+pub(crate) fn has_ending(file: &str, ending: &str) -> bool {
+    std::path::Path::new(file)
+        .extension()
+        .is_some_and(|found| found == ending)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

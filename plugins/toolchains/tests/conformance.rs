@@ -50,7 +50,10 @@ fn an_empty_source_is_refused_in_words_or_planned_but_never_a_panic() {
 
 #[test]
 fn every_toolchain_says_what_it_does() {
-    let names: BTreeSet<_> = ALL.iter().map(|toolchain| toolchain.name()).collect();
+    let names: BTreeSet<_> = ALL
+        .iter()
+        .map(hop3_plugin_api::LanguageToolchain::name)
+        .collect();
     assert_eq!(names.len(), 12);
     for toolchain in ALL {
         let about = toolchain.describe();

@@ -24,7 +24,7 @@ impl Draft<'_> {
             let Some(job) = job else { continue };
             match first.get(job.name.as_str()) {
                 Some(other) => {
-                    self.same_name(&at, &format!("/jobs/{other}"), ("job", job.name.as_str()))
+                    self.same_name(&at, &format!("/jobs/{other}"), ("job", job.name.as_str()));
                 }
                 None => drop(first.insert(job.name.as_str(), index)),
             }

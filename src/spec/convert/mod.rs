@@ -145,11 +145,16 @@ impl<'a> Draft<'a> {
             unbuilt: Vec::new(),
             positions: self.positions(procfile),
         });
+        self.conclude(spec)
+    }
+
+    /// Adds to a spec what was gathered on the way.
+    fn conclude(mut self, spec: Option<AppSpec>) -> (Option<AppSpec>, Vec<Diagnostic>, usize) {
         self.unbuilt.sort_by(|a, b| a.at.cmp(&b.at));
-        let (unbuilt, secrets) = (self.unbuilt, self.secrets);
+        let (secrets, unbuilt) = (self.secrets, self.unbuilt);
         let spec = spec.map(|spec| AppSpec {
-            unbuilt,
             secrets,
+            unbuilt,
             ..spec
         });
         (spec, self.found, self.omitted)

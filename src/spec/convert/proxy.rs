@@ -91,7 +91,7 @@ impl Draft<'_> {
                     self.key_error(&pointer, message, "use the keys of `[proxy]`");
                 }
                 "SOCKET" => {
-                    self.unbuilt(&pointer, format!("[env] {name}: a socket of the app's own"))
+                    self.unbuilt(&pointer, format!("[env] {name}: a socket of the app's own"));
                 }
                 _ if rest.starts_with("CACHE") => {
                     self.unbuilt(&pointer, format!("[env] {name}, which is `[proxy] cache`"));

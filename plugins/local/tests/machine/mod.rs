@@ -104,6 +104,7 @@ fn run(task: &Task) -> Exit {
 }
 
 /// An app on a machine that has these programs; `None`, and a line that says so, where one is missing.
+#[expect(clippy::print_stdout, reason = "what is not run must say so")]
 pub(crate) fn app(programs: &[&str]) -> Option<TestApp> {
     if let Some(missing) = programs.iter().find(|name| find(name).is_none()) {
         println!("not run: this machine has no `{missing}`");
@@ -118,6 +119,7 @@ pub(crate) fn app(programs: &[&str]) -> Option<TestApp> {
 }
 
 /// Runs a tool in the source as its author would, to make a lock file; `false`, and a line that says so, where that fails.
+#[expect(clippy::print_stdout, reason = "what is not run must say so")]
 pub(crate) fn author(app: &TestApp, words: &[&str]) -> bool {
     let mut command = Command::new(find(words[0]).unwrap());
     let output = command

@@ -52,7 +52,7 @@ fn check_layer(layer: &LayerPlan) {
             .all(|part| matches!(part, Component::Normal(_)));
         assert!(inside, "`{path}` of layer `{name}` leaves the source");
     }
-    let goes_somewhere = layer.target.is_some() != !layer.clones.is_empty();
+    let goes_somewhere = layer.target.is_some() == layer.clones.is_empty();
     assert_eq!(
         layer.mode == LayerMode::Clone,
         goes_somewhere,

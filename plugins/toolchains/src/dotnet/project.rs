@@ -16,6 +16,10 @@ const PROJECTS: [&str; 3] = ["csproj", "fsproj", "vbproj"];
 const SOLUTIONS: [&str; 2] = ["sln", "slnx"];
 
 /// A project.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts, each read from an element of its own"
+)]
 pub(super) struct Project {
     pub(super) path: String,
     /// What its assembly is called.

@@ -79,7 +79,8 @@ pub(super) fn read(place: &Place<'_>) -> Result<Mixfile> {
 fn settings(cx: &PlanContext<'_>) -> Result<Vec<String>> {
     const OTHERS: [&str; 3] = ["dev.exs", "runtime.exs", "test.exs"];
     let files = source::files(cx, "config")?.into_iter();
-    let files = files.filter(|file| file.ends_with(".exs") && !OTHERS.contains(&file.as_str()));
+    let files =
+        files.filter(|file| source::has_ending(file, "exs") && !OTHERS.contains(&file.as_str()));
     Ok(files.map(|file| join("config", &file)).collect())
 }
 

@@ -128,7 +128,7 @@ fn mains_below(cx: &PlanContext<'_>, own: &str) -> Result<Vec<String>> {
 /// Whether a file of the directory begins with `package main` and is not left out of every build.
 fn is_main(cx: &PlanContext<'_>, directory: &str) -> Result<bool> {
     for file in source::files(cx, directory)? {
-        if !file.ends_with(".go") || file.ends_with("_test.go") {
+        if !source::has_ending(&file, "go") || file.ends_with("_test.go") {
             continue;
         }
         let text = source::text(cx, &join(directory, &file))?.unwrap_or_default();

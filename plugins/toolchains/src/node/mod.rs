@@ -138,7 +138,7 @@ impl Language for Node {
                 plan.kind = ArtifactKind::Static;
                 published(directory)
             }
-            None => server(place, &package)?,
+            None => server(place, &package),
         };
         Ok(plan)
     }
@@ -165,19 +165,19 @@ fn published(directory: String) -> RuntimeSpec {
 }
 
 /// The binaries of dependencies are on the path, so that a command of the spec may name them.
-fn server(place: &Place<'_>, package: &Package) -> Result<RuntimeSpec> {
+fn server(place: &Place<'_>, package: &Package) -> RuntimeSpec {
     let mut path = vec![join("${app}", &place.own("node_modules/.bin"))];
     if !place.member().is_empty() {
         path.push("${app}/node_modules/.bin".to_owned());
     }
     let next = package.depends_on("next");
-    Ok(RuntimeSpec {
+    RuntimeSpec {
         env: env(&[("NODE_ENV", "production")]),
         path,
-        workers: start::guess(place, package)?.map(web).unwrap_or_default(),
+        workers: start::guess(place, package).map(web).unwrap_or_default(),
         writable: next.then(|| place.own(".next/cache")).into_iter().collect(),
         ..RuntimeSpec::default()
-    })
+    }
 }
 
 /// The `build` script, unless the spec says itself how the app is built.

@@ -87,7 +87,7 @@ pub(super) fn of(place: &Place<'_>, package: &Package) -> Result<Modules> {
         modules.node = None;
     }
     if !empty {
-        modules.install(place, (&choice, &packages), members);
+        modules.install(place, (&choice, &packages), &members);
     }
     Ok(modules)
 }
@@ -159,7 +159,7 @@ impl Modules {
         &mut self,
         place: &Place<'_>,
         (choice, packages): (&Choice, &[Package]),
-        members: Vec<String>,
+        members: &[String],
     ) {
         let args = if self.locked {
             choice.manager.install
@@ -167,7 +167,7 @@ impl Modules {
             choice.manager.unlocked
         };
         let name = "install dependencies";
-        if let Some(why) = reads_the_source(place, packages, &members) {
+        if let Some(why) = reads_the_source(place, packages, members) {
             let words = command(&self.call_at_root, args);
             self.steps
                 .push(fetch(name, words.iter().map(String::as_str)));

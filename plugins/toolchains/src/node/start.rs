@@ -1,7 +1,5 @@
 //! How a Node app starts when its spec does not say. Pure.
 
-use hop3_plugin_api::Result;
-
 use super::package::Package;
 use super::site::is_dev_server;
 use crate::place::Place;
@@ -29,14 +27,10 @@ const SCRIPTS: [&str; 7] = [
 ];
 
 /// The `start` script, a framework's server, else a script.
-pub(super) fn guess(place: &Place<'_>, package: &Package) -> Result<Option<String>> {
-    if let Some(start) = start_script(package) {
-        return Ok(Some(start));
-    }
-    if let Some(server) = framework(package) {
-        return Ok(Some(server.to_owned()));
-    }
-    Ok(script(place, Some(package)))
+pub(super) fn guess(place: &Place<'_>, package: &Package) -> Option<String> {
+    start_script(package)
+        .or_else(|| framework(package).map(str::to_owned))
+        .or_else(|| script(place, Some(package)))
 }
 
 /// The script itself, because a manager in between would keep signals to itself, and reads its own settings; with hooks around it or

@@ -148,7 +148,7 @@ pub(super) fn missing(manager: &Manager) -> PluginError {
 
 /// Names of all packages that a lock holds.
 pub(super) fn names(cx: &PlanContext<'_>, manager: &Manager) -> Result<BTreeSet<String>> {
-    if manager.lock.ends_with(".lock") && manager.manifest == "Pipfile" {
+    if manager.lock == "Pipfile.lock" {
         let lock = source::json(cx, manager.lock)?.unwrap_or_default();
         let default = lock.get("default").and_then(Value::as_object);
         return Ok(default
