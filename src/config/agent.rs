@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn what_is_not_built_yet_refuses_in_clear_words() {
         let found = parse(
-            "[repo]\nurl = \"https://f.test/x\"\n[trust]\nhistory = \"follow\"\nallowed-signers = []\n[gate]\n",
+            "[repo]\nurl = \"https://f.test/x\"\n[trust]\nhistory = \"follow\"\nallowed-signers = \"/s\"\n[gate]\n",
         )
         .unwrap_err();
         assert_eq!(
@@ -262,7 +262,7 @@ mod tests {
     fn every_mistake_is_told_at_once() {
         let found =
             parse("listen = 9480\n[repo]\npoll = \"fast\"\n[limits]\nbuilds = 0\n").unwrap_err();
-        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!(found.len(), 4, "{found:?}");
         let found = parse(
             "data-dir = \"x\"\nlisten = \"nowhere\"\n[repo]\nurl = \"https://u:p@f.test/x\"\n",
         )

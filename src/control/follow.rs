@@ -8,6 +8,7 @@ use hop3_plugin_api::{AppName, Digest};
 use tokio::time::Instant;
 
 use super::{Control, Fetch, Message, answer};
+use crate::contain::contained_async;
 use crate::desired::{ConfigTree, Loader, RevisionTree};
 use crate::plan::Held;
 use crate::registry::disabled;
@@ -16,6 +17,22 @@ use crate::state::EventKind;
 
 /// Longer than any look takes: the look itself says when the next one is.
 const LONG: Duration = Duration::from_hours(24);
+/// Until the next look when a mistake in the agent has ended one.
+const AFTER_A_MISTAKE: Duration = Duration::from_mins(1);
+
+/// What a look is worth that a mistake in the agent has ended: the loop must not wait for its answer for ever.
+fn cut_off(words: String) -> Look {
+    let trouble = RepoError::Internal {
+        doing: "look at the config repo".to_owned(),
+        detail: format!("a mistake in the agent cut it off: {words}"),
+    };
+    Look {
+        found: Some(Err(trouble)),
+        rewritten: None,
+        stand_in: None,
+        next: AFTER_A_MISTAKE,
+    }
+}
 
 impl Control {
     /// Looks at the config repo, unless that is under way: only somebody with news needs another look after it, and whoever waits for the
@@ -37,8 +54,9 @@ impl Control {
         let (repo, sender) = (Arc::clone(&self.parts.repo), self.sender.clone());
         let known = self.tree.as_ref().and_then(|tree| tree.commit());
         tokio::spawn(async move {
-            let look = Box::new(repo.look(known, urgency).await);
-            if sender.send(Message::Looked(look)).await.is_err() {
+            let look = contained_async(repo.look(known, urgency)).await;
+            let look = look.unwrap_or_else(cut_off);
+            if sender.send(Message::Looked(Box::new(look))).await.is_err() {
                 tracing::debug!("The loop ended before the config repo answered.");
             }
         });
@@ -185,5 +203,21 @@ impl Control {
         if let Some(Err(error)) = commit.map(|commit| self.parts.repo.record_applied(&commit)) {
             tracing::warn!(%error, "The applied commit could not be recorded.");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_that_a_mistake_ends_says_so_and_is_not_the_last_one() {
+        let look = contained_async::<Look>(async { panic!("no such thing") }).await;
+        let look = look.unwrap_or_else(cut_off);
+        let Some(Err(trouble)) = look.found else {
+            panic!("it found something");
+        };
+        assert!(trouble.to_string().ends_with("cut it off: no such thing"));
+        assert_eq!(look.next, AFTER_A_MISTAKE);
     }
 }

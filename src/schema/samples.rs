@@ -26,12 +26,15 @@ macro_rules! sample {
 }
 
 /// All of them. What cannot stand beside something else has a file of its own.
-pub const SAMPLES: [Sample; 6] = [
+pub const SAMPLES: [Sample; 9] = [
     sample!("hop3", "hop3.toml"),
     sample!("hop3", "hop3-archive.toml"),
     sample!("hop3", "hop3-image.toml"),
     sample!("hop3", "hop3-older.toml"),
     sample!("agent", "agent.toml"),
+    sample!("agent", "agent-ssh.toml"),
+    sample!("agent", "agent-tag.toml"),
+    sample!("agent", "agent-commit.toml"),
     sample!("host", "hosts/web1.toml"),
 ];
 

@@ -102,8 +102,7 @@ impl World {
             return vec!["I1 the agent does not run".to_owned()];
         };
         if let Err(why) = life.settled() {
-            let status = life.status();
-            return vec![format!("I1 {why}; its status: {status:?}")];
+            return vec![format!("I1 {why}; its threads: {}", life.threads())];
         }
         // A store that was lost holds back what could destroy, until a person has looked.
         if life.status().is_ok_and(|status| is_in_doubt(&status)) {

@@ -177,8 +177,22 @@ struct Former {
 }
 
 impl Former {
+    /// The current worker, else one that serves although its holder died before it could make it the current one.
     fn connect(run: &Path) -> Option<Self> {
-        let stream = UnixStream::connect(control::current_socket(run)).ok()?;
+        let orphan =
+            |former: &Self| former.status.holder.is_none() && !former.status.listeners.is_empty();
+        let unpublished = || {
+            let sockets = worker_sockets(run);
+            sockets
+                .iter()
+                .filter_map(|socket| Self::at(socket))
+                .find(orphan)
+        };
+        Self::at(&control::current_socket(run)).or_else(unpublished)
+    }
+
+    fn at(socket: &Path) -> Option<Self> {
+        let stream = UnixStream::connect(socket).ok()?;
         stream.set_read_timeout(Some(ANSWER_LIMIT)).ok()?;
         match ask(&stream, &Request::Status).ok()? {
             (Answer::Status(status), _) => Some(Self {

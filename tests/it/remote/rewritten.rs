@@ -78,7 +78,11 @@ fn f12_followed_history_is_applied_and_the_same_tree_under_a_new_name_redeploys_
     follow_rewritten(&host);
     host.start();
     until_state(&host, "ok");
-    let release = host.app("good")["release"].clone();
+    let release = until(
+        "its release",
+        || host.app("good")["release"].clone(),
+        |release| release.is_number(),
+    );
     let accepted = host.repo.git(&["rev-parse", "HEAD"]);
     host.repo.git(&[
         "commit",

@@ -188,6 +188,26 @@ impl Life {
         self.ask(&json!({"request": "resume", "app": app})).ok();
     }
 
+    /// What each of its threads waits for, of one that does not answer.
+    pub(crate) fn threads(&self) -> String {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let of = |task: std::fs::DirEntry| {
+            let read = |name: &str| {
+                let text = std::fs::read_to_string(task.path().join(name)).unwrap_or_default();
+                text.trim().to_owned()
+            };
+            let name = task.file_name().to_string_lossy().into_owned();
+            format!(
+                "{name} {} in {} ({})",
+                read("comm"),
+                read("wchan"),
+                read("syscall")
+            )
+        };
+        let tasks: Vec<_> = tasks.into_iter().flatten().flatten().map(of).collect();
+        tasks.join("; ")
+    }
+
     /// Whether it has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()

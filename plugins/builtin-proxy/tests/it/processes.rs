@@ -125,6 +125,22 @@ fn a_holder_that_is_killed_stops_nothing_and_the_next_apply_takes_over_without_a
 }
 
 #[test]
+fn a_worker_whose_holder_died_before_it_was_made_the_current_one_hands_its_listeners_on() {
+    let shop = Backend::start(1);
+    let bench = Bench::with(&shop);
+    let address = bench.address();
+    let (holder, worker) = (bench.pid("holder").unwrap(), bench.pid("worker").unwrap());
+    bench.machine.kill(holder);
+    wait_until("the worker noticed", || bench.pid("holder").is_none());
+    fs::remove_file(bench.dirs.run.join("proxy.sock")).unwrap();
+    bench.apply(&[site("shop", &["shop.test"], &[&shop])]);
+    assert_eq!(bench.address(), address);
+    assert_ne!(bench.pid("worker"), Some(worker));
+    assert_eq!(bench.get("shop.test", "/").text(), "1");
+    wait_until("the retired worker ended", || !is_alive(worker));
+}
+
+#[test]
 fn status_heals_a_dead_holder_too() {
     let shop = Backend::start(1);
     let bench = Bench::with(&shop);
