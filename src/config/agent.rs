@@ -262,7 +262,7 @@ mod tests {
     fn every_mistake_is_told_at_once() {
         let found =
             parse("listen = 9480\n[repo]\npoll = \"fast\"\n[limits]\nbuilds = 0\n").unwrap_err();
-        assert_eq!(found.len(), 4, "{found:?}");
+        assert_eq!(found.len(), 3, "{found:?}");
         let found = parse(
             "data-dir = \"x\"\nlisten = \"nowhere\"\n[repo]\nurl = \"https://u:p@f.test/x\"\n",
         )

@@ -117,8 +117,12 @@ impl Checks<'_> {
 
     fn url(&mut self, text: Option<&str>) -> Option<RepoUrl> {
         let Some(text) = text else {
-            let error = self.tree.key_error("/repo", "`[repo]` lacks the key `url`");
-            self.found.push(error);
+            // One of a wrong kind is left out of what was read, and told already.
+            if !self.found.iter().any(|it| it.key.starts_with("/repo/")) {
+                let error = self.tree.key_error("/repo", "`[repo]` lacks the key `url`");
+                let hint = "add `url = \"https://forge.example/ops.git\"`";
+                self.found.push(error.hint(hint));
+            }
             return None;
         };
         self.address("/repo/url", text)

@@ -142,6 +142,17 @@ fn whole(text: &str, message: String, hint: Option<String>) -> Mistake {
     }
 }
 
+/// What a schedule looks like.
+pub(crate) const FORM: &str =
+    "write `minute hour day month weekday`, as in `30 2 * * mon-fri` for 2:30 on workdays";
+
+/// Six fields are five with seconds before them.
+fn without_seconds(text: &str) -> Option<&str> {
+    let (_, rest) = text.trim_start().split_once([' ', '\t'])?;
+    let rest = rest.trim();
+    read(rest).is_ok().then_some(rest)
+}
+
 fn miscounted(text: &str) -> Mistake {
     let words = words(text);
     let nickname = NICKNAMES
@@ -149,8 +160,12 @@ fn miscounted(text: &str) -> Mistake {
         .find(|(name, _)| text.trim().eq_ignore_ascii_case(name));
     let hint = match (words.len(), nickname) {
         (_, Some((_, meaning))) => format!("write `{meaning}`"),
+        (6, _) if without_seconds(text).is_some() => {
+            let rest = without_seconds(text).unwrap_or_default();
+            format!("a schedule has no seconds: write `{rest}`")
+        }
         (6 | 7, _) => "leave out seconds and years: a schedule begins with the minute".to_owned(),
-        _ => "write `minute hour day month weekday`".to_owned(),
+        _ => FORM.to_owned(),
     };
     whole(
         text,
@@ -358,7 +373,7 @@ mod tests {
         );
         assert_eq!(
             hint("* * * * * *").as_deref(),
-            Some("leave out seconds and years: a schedule begins with the minute")
+            Some("a schedule has no seconds: write `* * * * *`")
         );
     }
 

@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 pub use cron::Cron;
 pub use due::Due;
 pub use error::{Field, Mistake, ScheduleError};
+pub(crate) use grammar::FORM;
 pub use zone::{Zone, ZoneError};
 
 use runs::Runs;

@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use super::diagnostic::Diagnostic;
 use super::source::Source;
-use crate::schedule::{Cron, Field, Mistake};
+use crate::schedule::{Cron, FORM, Field, Mistake};
+
+/// What a schedule with a command looks like.
+const LINE: &str = "write `minute hour day month weekday command`";
 
 /// Everything that is wrong with a schedule which stands somewhere within these bytes of a file, each mistake with its own place.
 pub(crate) fn problems(source: &Source, within: Range<usize>, schedule: &str) -> Vec<Diagnostic> {
@@ -18,9 +21,7 @@ pub(crate) fn problems(source: &Source, within: Range<usize>, schedule: &str) ->
         start.map_or(within.clone(), |start| start + span.start..start + span.end)
     };
     let told = |mistake: Mistake| {
-        let hint = mistake
-            .hint
-            .unwrap_or_else(|| "write `minute hour day month weekday`".to_owned());
+        let hint = mistake.hint.unwrap_or_else(|| FORM.to_owned());
         source
             .error(place(mistake.span), mistake.message)
             .hint(hint)
@@ -30,11 +31,17 @@ pub(crate) fn problems(source: &Source, within: Range<usize>, schedule: &str) ->
 
 /// Everything that is wrong with a schedule and the command behind it, which stand somewhere within these bytes of a file.
 pub(crate) fn line_problems(source: &Source, within: Range<usize>, line: &str) -> Vec<Diagnostic> {
-    if let Some((schedule, _)) = split(line) {
-        return problems(source, within, schedule);
+    let Some((schedule, command)) = split(line) else {
+        let error = source.error(within, "a cron line has five fields and a command");
+        return vec![error.hint(LINE)];
+    };
+    let found = problems(source, within.clone(), schedule);
+    let sixth = command.split_whitespace().next().unwrap_or_default();
+    if !found.is_empty() || !sixth.starts_with('*') {
+        return found;
     }
-    let error = source.error(within, "a cron line has five fields and a command");
-    vec![error.hint("write `minute hour day month weekday command`")]
+    let message = format!("a schedule has five fields, and `{sixth}` would be the command");
+    vec![source.error(within, message).hint(LINE)]
 }
 
 /// Splits a cron command into its schedule and its command, as they are written.

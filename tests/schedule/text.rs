@@ -1,8 +1,6 @@
 //! Schedules as text: what is written is what is read again, and what is wrong is told with its place.
 
 use hop3_agent::schedule::{Cron, Field, Schedule};
-use hop3_agent::schema::Schemas;
-use hop3_agent::spec::{AppFiles, Diagnostic, load_app};
 
 use crate::schedule;
 
@@ -124,30 +122,4 @@ fn t41_nothing_but_five_fields_is_a_schedule() {
         let error = Cron::parse(bad).unwrap_err();
         assert!(error.to_string().len() < 1000, "{error}");
     }
-}
-
-#[test]
-fn t41_an_app_has_at_most_fifty_jobs() {
-    let schemas = Schemas::compose(&[]);
-    let errors = |count: usize| {
-        let job = |index| {
-            format!("[[jobs]]\nname = \"j{index}\"\nschedule = \"* * * * *\"\ncommand = \"x\"\n")
-        };
-        let text: String = (0..count).map(job).collect();
-        let files = AppFiles {
-            directory: "apps/shop",
-            spec: Some(("hop3.toml", text.as_bytes())),
-            procfile: None,
-        };
-        let loaded = load_app(&schemas, &files);
-        let errors = loaded.diagnostics.into_iter().filter(Diagnostic::is_error);
-        errors
-            .map(|it| (it.position.line, it.message))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(errors(50), []);
-    let one_more = "an app has at most 50 jobs, and this is one more".to_owned();
-    assert_eq!(errors(51), [(201, one_more.clone())]);
-    assert_eq!(errors(2_000), [(201, one_more)]);
-    assert_eq!(errors(10_000).len(), 1, "so many keys are no spec");
 }

@@ -38,7 +38,8 @@ impl Draft<'_> {
             value.and_then(Value::as_str).map(str::to_owned)
         };
         let (schedule, timezone) = (text("schedule"), text("timezone"));
-        if let Some(schedule) = schedule {
+        // A blank one is refused as a text that says nothing.
+        if let Some(schedule) = schedule.filter(|schedule| !schedule.trim().is_empty()) {
             self.schedule(&format!("{at}/schedule"), &schedule);
         }
         self.timezone(&format!("{at}/timezone"), timezone.as_deref());
