@@ -21,7 +21,7 @@ const LONG: Duration = Duration::from_hours(24);
 const AFTER_A_MISTAKE: Duration = Duration::from_mins(1);
 
 /// What a look is worth that a mistake in the agent has ended: the loop must not wait for its answer for ever.
-fn cut_off(words: String) -> Look {
+fn cut_off(words: &str) -> Look {
     let trouble = RepoError::Internal {
         doing: "look at the config repo".to_owned(),
         detail: format!("a mistake in the agent cut it off: {words}"),
@@ -55,7 +55,7 @@ impl Control {
         let known = self.tree.as_ref().and_then(|tree| tree.commit());
         tokio::spawn(async move {
             let look = contained_async(repo.look(known, urgency)).await;
-            let look = look.unwrap_or_else(cut_off);
+            let look = look.unwrap_or_else(|words| cut_off(&words));
             if sender.send(Message::Looked(Box::new(look))).await.is_err() {
                 tracing::debug!("The loop ended before the config repo answered.");
             }
@@ -213,7 +213,7 @@ mod tests {
     #[tokio::test]
     async fn a_look_that_a_mistake_ends_says_so_and_is_not_the_last_one() {
         let look = contained_async::<Look>(async { panic!("no such thing") }).await;
-        let look = look.unwrap_or_else(cut_off);
+        let look = look.unwrap_or_else(|words| cut_off(&words));
         let Some(Err(trouble)) = look.found else {
             panic!("it found something");
         };

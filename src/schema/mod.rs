@@ -1,8 +1,8 @@
 //! The JSON schemas of everything that people write and programs read, composed from the core's types and the sections of linked plugins.
 //! The same schemas that editors get decide at run time. It never reads a file.
 //!
-//! What people read of them comes from doc comments: titles, descriptions, words and defaults ([`house`]); examples come from whole files that
-//! are valid ([`samples`]); [`reference`] makes pages of both.
+//! What people read of them comes from doc comments: titles, descriptions, words and defaults (`house`); examples come from whole files that
+//! are valid ([`samples`]); [`mod@reference`] makes pages of both.
 
 mod house;
 pub mod reference;

@@ -81,7 +81,7 @@ fn f12_followed_history_is_applied_and_the_same_tree_under_a_new_name_redeploys_
     let release = until(
         "its release",
         || host.app("good")["release"].clone(),
-        |release| release.is_number(),
+        serde_json::Value::is_number,
     );
     let accepted = host.repo.git(&["rev-parse", "HEAD"]);
     host.repo.git(&[
