@@ -18,6 +18,9 @@ use crate::plan::{Change, Held, HoldKind, Holds, Plan, PlanInput, destination, p
 use crate::release::Target;
 use crate::state::{Attempt, EventKind, Moment};
 
+/// The most changes whose ends are taken in before the loop plans again: somebody may be asking something.
+const CROWD: usize = 256;
+
 impl Control {
     /// Plans what can be done now and starts it. Cancels changes that lead elsewhere than what is wanted.
     pub(super) fn reconcile(&mut self) {
@@ -234,8 +237,33 @@ impl Control {
             .cloned()
     }
 
-    /// Takes in what became of a change, and plans on.
-    pub(super) async fn finished(&mut self, mut finished: Finished) {
+    /// Takes in what became of a change, and plans on. Where many apps change at once, their changes end in crowds: what follows is worked out once
+    /// for all that have ended by now. Gives the message behind them.
+    pub(super) async fn finished(&mut self, first: Finished) -> Option<Message> {
+        let mut other = None;
+        let mut done = self.end(first);
+        for _ in 0..CROWD {
+            match self.inbox.try_recv() {
+                Ok(Message::Finished(finished)) => done |= self.end(*finished),
+                Ok(message) => {
+                    other = Some(message);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        self.forget_superseded();
+        self.disapprove(|control, app| !control.observed.contains_key(app));
+        if done {
+            self.record_applied();
+        }
+        self.give_up_on_crashing().await;
+        self.reconcile();
+        other
+    }
+
+    /// Takes in what became of one change; says whether it was carried out.
+    fn end(&mut self, mut finished: Finished) -> bool {
         let app = finished.app.clone();
         self.lanes.end(&app);
         *self.epochs.entry(app.clone()).or_default() += 1;
@@ -251,13 +279,7 @@ impl Control {
                 self.observed.insert(app, ObservedApp::unreadable(&error));
             }
         }
-        self.forget_superseded();
-        self.disapprove(|control, app| !control.observed.contains_key(app));
-        if matches!(finished.outcome, Outcome::Done) {
-            self.record_applied();
-        }
-        self.give_up_on_crashing().await;
-        self.reconcile();
+        matches!(finished.outcome, Outcome::Done)
     }
 
     fn learn(&mut self, finished: &Finished) {

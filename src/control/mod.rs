@@ -100,6 +100,7 @@ pub struct Control {
     last_contact: Option<Timestamp>,
     waiters: Vec<Waiter>,
     listens: Vec<String>,
+    stopping: bool,
 }
 
 impl Control {
@@ -136,6 +137,7 @@ impl Control {
             last_contact: None,
             waiters: Vec::new(),
             listens: Vec::new(),
+            stopping: false,
             parts,
         };
         (control, sender)
@@ -144,11 +146,11 @@ impl Control {
     /// Runs until told to stop; apps stay as they are. An error when the disk has shown that it is not to be trusted.
     pub async fn run(mut self) -> Result<(), String> {
         self.start();
-        while !self.store().is_broken() {
+        while !self.stopping && !self.store().is_broken() {
             let (wake, probe, repo) = (self.wake_at, self.look.due(), self.next_look);
             tokio::select! {
                 message = self.inbox.recv() => match message {
-                    None | Some(Message::Stop) => break,
+                    None => break,
                     Some(message) => self.take(message).await,
                 },
                 () = tokio::time::sleep_until(repo) => self.poll(),
@@ -184,16 +186,25 @@ impl Control {
     }
 
     async fn take(&mut self, message: Message) {
+        let mut next = Some(message);
+        while let Some(message) = next {
+            next = self.take_one(message).await;
+        }
+        self.notify_waiters();
+    }
+
+    /// Takes a message; gives the one that was found behind it and is still to be taken.
+    async fn take_one(&mut self, message: Message) -> Option<Message> {
         match message {
             Message::Hook => self.look_at_repo(Urgency::Routine),
             Message::Looked(look) => self.looked(*look),
             Message::Observed(seen) => self.observed(*seen).await,
             Message::Nudged(app) => self.nudged(app),
-            Message::Finished(finished) => self.finished(*finished).await,
+            Message::Finished(finished) => return self.finished(*finished).await,
             Message::Asked(request, reply) => self.answer(request, reply).await,
-            Message::Stop => {}
+            Message::Stop => self.stopping = true,
         }
-        self.notify_waiters();
+        None
     }
 
     /// Whether something goes on that may lead to a change.

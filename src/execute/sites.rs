@@ -1,10 +1,12 @@
-//! The lane of each proxy: the sites of all apps as they were last put in place, changed one at a time.
+//! The lane of each proxy: the sites of all apps as they were last put in place. One change of them is under way at a time, of one app or of all that
+//! wait.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{MutexGuard, PoisonError};
 
 use hop3_plugin_api::{AppName, Digest, PluginName, Proxy, Result, Site};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 
 use crate::machine::Machine;
 use crate::observe::{ObservedApp, RoutedSite, StateFiles, read_json};
@@ -14,6 +16,41 @@ use crate::release::{Release, site};
 #[derive(Debug, Default)]
 pub struct Sites {
     by_app: Mutex<BTreeMap<AppName, RoutedSite>>,
+    /// Who waits to give a site to its proxy.
+    line: std::sync::Mutex<Vec<Wanted>>,
+}
+
+/// A site that waits for its proxy, and who wants to know why it was refused, if it was.
+#[derive(Debug)]
+struct Wanted {
+    routed: RoutedSite,
+    answer: oneshot::Sender<Option<String>>,
+}
+
+impl Wanted {
+    fn app(&self) -> AppName {
+        self.routed.site.app.clone()
+    }
+
+    /// Puts the site among the others; gives the one in whose place it is.
+    fn enter(&self, sites: &mut BTreeMap<AppName, RoutedSite>) -> Option<RoutedSite> {
+        sites.insert(self.app(), self.routed.clone())
+    }
+
+    /// Says what became of it. A refused site gives its place back.
+    fn end(
+        self,
+        sites: &mut BTreeMap<AppName, RoutedSite>,
+        former: Option<RoutedSite>,
+        refused: &mut BTreeMap<AppName, String>,
+    ) {
+        let reason = refused.remove(&self.app());
+        if reason.is_some() {
+            restore(sites, self.app(), former);
+        }
+        // Who has given up meanwhile needs no answer.
+        self.answer.send(reason).ok();
+    }
 }
 
 impl Sites {
@@ -39,27 +76,56 @@ impl Sites {
 
     /// Effect: gives an app's site to its proxy together with the sites of all other apps. When the proxy refuses it, the former one is
     /// remembered and its reason returned. After an error it is not known which of the two is in use.
+    ///
+    /// Whoever comes to the front takes along all who wait behind: a proxy reads its sites anew as a whole, so a thousand apps that become
+    /// ready together must not have it do so a thousand times. After an error everybody else tries for itself.
     pub(super) async fn put(
         &self,
         machine: &Machine,
         routed: RoutedSite,
     ) -> Result<Option<String>> {
-        let app = routed.site.app.clone();
+        let (app, proxy) = (routed.site.app.clone(), routed.proxy.clone());
+        let (answer, mut answered) = oneshot::channel();
+        self.line().push(Wanted { routed, answer });
         let mut sites = self.by_app.lock().await;
-        let former = sites.insert(app.clone(), routed.clone());
-        match apply(machine, &routed.proxy, &sites).await {
+        if let Ok(reason) = answered.try_recv() {
+            return Ok(reason);
+        }
+        let batch = self.batch(&proxy);
+        let former: Vec<_> = batch.iter().map(|one| one.enter(&mut sites)).collect();
+        match apply(machine, &proxy, &sites).await {
             Ok(mut refused) => {
-                let reason = refused.remove(&app);
-                if reason.is_some() {
-                    restore(&mut sites, app, former);
+                let mine = refused.get(&app).cloned();
+                for (one, former) in batch.into_iter().zip(former) {
+                    one.end(&mut sites, former, &mut refused);
                 }
-                Ok(reason)
+                Ok(mine)
             }
             Err(error) => {
-                restore(&mut sites, app, former);
+                for (one, former) in batch.iter().zip(former) {
+                    restore(&mut sites, one.app(), former);
+                }
+                let others = batch.into_iter().filter(|one| one.app() != app);
+                self.line().extend(others);
                 Err(error)
             }
         }
+    }
+
+    /// All who wait for a proxy, but for those who have given up.
+    fn batch(&self, proxy: &PluginName) -> Vec<Wanted> {
+        let mut line = self.line();
+        let waiting = std::mem::take(&mut *line);
+        let (batch, others) = waiting
+            .into_iter()
+            .filter(|one| !one.answer.is_closed())
+            .partition(|one| one.routed.proxy == *proxy);
+        *line = others;
+        batch
+    }
+
+    fn line(&self) -> MutexGuard<'_, Vec<Wanted>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Effect: takes an app's site from its proxy.
@@ -130,35 +196,4 @@ async fn apply(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn routed(host: &str) -> RoutedSite {
-        let site = serde_json::json!({"app": "shop", "hosts": [host], "backends": []});
-        RoutedSite {
-            proxy: PluginName::parse("builtin").unwrap(),
-            site: serde_json::from_value(site).unwrap(),
-        }
-    }
-
-    #[test]
-    fn f01_the_site_in_use_is_taken_over_even_if_its_stamp_is_older_or_lost() {
-        let (old, new) = (routed("old.test"), routed("new.test"));
-        let live = Digest::of(&new.site);
-        let releases = || vec![new.clone(), old.clone()].into_iter();
-        for stamped in [Some(old.clone()), Some(new.clone()), None] {
-            let taken = in_use(stamped, Some(&live), releases());
-            assert_eq!(taken, Some(new.clone()));
-        }
-        let other = Digest::of("another");
-        assert_eq!(
-            in_use(Some(old.clone()), Some(&other), releases()),
-            Some(old.clone())
-        );
-        assert_eq!(
-            in_use(Some(old.clone()), None, releases()),
-            Some(old.clone())
-        );
-        assert_eq!(in_use(None, None, releases()), None);
-    }
-}
+mod tests;
