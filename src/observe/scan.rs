@@ -98,7 +98,7 @@ impl Scanner<'_> {
         if !self.is_there(app).await? {
             return Ok(None);
         }
-        let proxies = self.proxies().await;
+        let proxies = self.proxies(Some(&BTreeSet::from([app.clone()]))).await;
         Ok(Some(Sight {
             app: self.app(app, &proxies, None).await?,
             listens: listens(&proxies),
@@ -114,7 +114,7 @@ impl Scanner<'_> {
                 (Some(scope), there, None)
             }
         };
-        let proxies = self.proxies().await;
+        let proxies = self.proxies(scope.as_ref()).await;
         let (proxies, owned) = (&proxies, owned.as_ref());
         let looks = there.into_iter().map(|app| async move {
             let observed = self.app(&app, proxies, owned).await;
@@ -204,13 +204,17 @@ impl Scanner<'_> {
         Ok(observed)
     }
 
-    /// What each proxy answers.
-    async fn proxies(&self) -> Proxies {
+    /// What each proxy answers, of some apps or of all.
+    async fn proxies(&self, of: Option<&BTreeSet<AppName>>) -> Proxies {
         let cx = self.machine.host_context();
         let mut proxies = Proxies::new();
         for proxy in self.machine.registry.proxies.iter() {
             if let Ok(name) = PluginName::parse(proxy.name()) {
-                proxies.insert(name, proxy.status(&cx).await.ok());
+                let status = match of {
+                    Some(apps) => proxy.status_of(&cx, apps).await,
+                    None => proxy.status(&cx).await,
+                };
+                proxies.insert(name, status.ok());
             }
         }
         proxies

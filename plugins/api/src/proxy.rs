@@ -1,6 +1,6 @@
 //! Routing requests to apps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -143,4 +143,13 @@ pub trait Proxy: Send + Sync {
 
     /// What it is doing, by asking it.
     async fn status(&self, cx: &HostContext<'_>) -> Result<ProxyStatus>;
+
+    /// The same for some apps: the sites of others may be left out, so that a look at one app costs what one app costs.
+    async fn status_of(
+        &self,
+        cx: &HostContext<'_>,
+        _apps: &BTreeSet<AppName>,
+    ) -> Result<ProxyStatus> {
+        self.status(cx).await
+    }
 }

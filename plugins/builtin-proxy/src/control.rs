@@ -1,6 +1,6 @@
 //! The words of the control socket: one JSON line asks, one answers. Shared by the agent's side, the holder and the worker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -36,9 +36,17 @@ pub(crate) fn is_worker_socket(name: &str) -> bool {
 #[serde(tag = "op", rename_all = "kebab-case")]
 pub(crate) enum Request {
     /// What it does.
-    Status,
+    Status {
+        /// The apps of which the digests of sites are told; of all when absent, as older agents ask.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<BTreeSet<AppName>>,
+    },
     /// To read `config.json` and use it. Answers with the status, or refuses and keeps what it had.
-    Reload,
+    Reload {
+        /// The same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<BTreeSet<AppName>>,
+    },
     /// How many requests to a release it has in flight.
     Drain {
         /// The release.
@@ -85,7 +93,7 @@ pub(crate) struct Status {
     pub(crate) generation: u64,
     /// The digest of the document in use.
     pub(crate) config: Option<Digest>,
-    /// The digest of each site in use.
+    /// The digest of each site in use, of the apps that were asked for.
     pub(crate) sites: BTreeMap<AppName, Digest>,
     /// Its listeners.
     pub(crate) listeners: Vec<ListenerStatus>,
@@ -122,8 +130,12 @@ mod tests {
             r#"{"op":"drain","release":{"app":"shop","number":3}}"#
         );
         assert_eq!(
-            serde_json::to_string(&Request::Status).unwrap(),
+            serde_json::to_string(&Request::Status { of: None }).unwrap(),
             r#"{"op":"status"}"#
+        );
+        assert_eq!(
+            serde_json::from_str::<Request>(r#"{"op":"status"}"#).unwrap(),
+            Request::Status { of: None }
         );
     }
 

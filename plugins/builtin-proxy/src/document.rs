@@ -56,10 +56,11 @@ impl Document {
         &self.sites
     }
 
-    /// The digest of each site.
-    pub(crate) fn digests(&self) -> BTreeMap<AppName, Digest> {
+    /// The digest of each site, or of those of some apps.
+    pub(crate) fn digests(&self, of: Option<&BTreeSet<AppName>>) -> BTreeMap<AppName, Digest> {
         self.sites
             .iter()
+            .filter(|site| of.is_none_or(|apps| apps.contains(&site.app)))
             .map(|site| (site.app.clone(), Digest::of(site)))
             .collect()
     }

@@ -9,6 +9,7 @@
     reason = "a helper process of its own: it starts its workers and names their sockets without an agent around"
 )]
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -194,7 +195,14 @@ impl Former {
     fn at(socket: &Path) -> Option<Self> {
         let stream = UnixStream::connect(socket).ok()?;
         stream.set_read_timeout(Some(ANSWER_LIMIT)).ok()?;
-        match ask(&stream, &Request::Status).ok()? {
+        match ask(
+            &stream,
+            &Request::Status {
+                of: Some(BTreeSet::new()),
+            },
+        )
+        .ok()?
+        {
             (Answer::Status(status), _) => Some(Self {
                 stream,
                 status: *status,

@@ -1,9 +1,12 @@
 //! The agent's side of the proxy's processes: starts them, asks them, makes sure that they are the ones that the settings want.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hop3_plugin_api::{Abort, HostContext, Level, PluginError, ProcessId, Program, Result, Task};
+use hop3_plugin_api::{
+    Abort, AppName, HostContext, Level, PluginError, ProcessId, Program, Result, Task,
+};
 
 use crate::control::{self, Answer, Request, SOCKET_PATH_LIMIT, Status};
 use crate::holder;
@@ -33,9 +36,14 @@ impl<'a> Processes<'a> {
         self.cx.dirs.sites.join("builtin")
     }
 
-    /// What the serving worker does; `None` when there is none.
+    /// What the serving worker does, without any site; `None` when there is none.
     pub(crate) async fn status(&self) -> Result<Option<Status>> {
-        match self.ask_current(&Request::Status).await? {
+        self.status_of(Some(BTreeSet::new())).await
+    }
+
+    /// The same with the sites of some apps, or of all.
+    pub(crate) async fn status_of(&self, of: Option<BTreeSet<AppName>>) -> Result<Option<Status>> {
+        match self.ask_current(&Request::Status { of }).await? {
             Some(Answer::Status(status)) => Ok(Some(*status)),
             Some(other) => Err(unexpected(&other)),
             None => Ok(None),
@@ -44,14 +52,17 @@ impl<'a> Processes<'a> {
 
     /// Effect: has the serving worker use the document on disk, and the retired ones as far as they can.
     pub(crate) async fn reload(&self) -> Result<Status> {
-        let status = match self.ask_current(&Request::Reload).await? {
+        let reload = Request::Reload {
+            of: Some(BTreeSet::new()),
+        };
+        let status = match self.ask_current(&reload).await? {
             Some(Answer::Status(status)) => *status,
             Some(Answer::Refused(reason)) => return Err(Abort::new(reason).into()),
             Some(other) => return Err(unexpected(&other)),
             None => return Err(Abort::new("the proxy ended while it was asked to reload").into()),
         };
         for socket in self.retired(&status).await? {
-            self.ask(&socket, &Request::Reload).await.ok();
+            self.ask(&socket, &reload).await.ok();
         }
         Ok(status)
     }

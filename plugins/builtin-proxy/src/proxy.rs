@@ -1,7 +1,7 @@
 //! The [`Proxy`] that the agent sees: renders the document, puts it in place, has the worker use it, and believes only the worker's own
 //! word that it does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -122,32 +122,45 @@ impl Proxy for BuiltinProxy {
     }
 
     async fn status(&self, cx: &HostContext<'_>) -> Result<ProxyStatus> {
-        let processes = Processes::new(cx);
-        let Some(status) = processes.status().await? else {
-            return Ok(ProxyStatus {
-                running: false,
-                sites: BTreeMap::new(),
-                listens: Vec::new(),
-                problem: Some("the proxy does not run".to_owned()),
-            });
-        };
-        let status = processes.heal(status).await?;
-        let mut sites = status.sites;
-        if !is_stored(cx, &processes.sites()).await? {
-            // What is served from memory alone would be gone with the next worker: it is to be put in place anew.
-            sites.clear();
-        }
-        Ok(ProxyStatus {
-            running: true,
-            listens: status
-                .listeners
-                .iter()
-                .map(|listener| format!("http://{}", listener.bound))
-                .collect(),
-            sites,
-            problem: status.problem,
-        })
+        look(cx, None).await
     }
+
+    async fn status_of(
+        &self,
+        cx: &HostContext<'_>,
+        apps: &BTreeSet<AppName>,
+    ) -> Result<ProxyStatus> {
+        look(cx, Some(apps)).await
+    }
+}
+
+/// What the proxy does, with the sites of some apps or of all.
+async fn look(cx: &HostContext<'_>, of: Option<&BTreeSet<AppName>>) -> Result<ProxyStatus> {
+    let processes = Processes::new(cx);
+    let Some(status) = processes.status_of(of.cloned()).await? else {
+        return Ok(ProxyStatus {
+            running: false,
+            sites: BTreeMap::new(),
+            listens: Vec::new(),
+            problem: Some("the proxy does not run".to_owned()),
+        });
+    };
+    let mut sites = status.sites.clone();
+    let status = processes.heal(status).await?;
+    if !is_stored(cx, &processes.sites()).await? {
+        // What is served from memory alone would be gone with the next worker: it is to be put in place anew.
+        sites.clear();
+    }
+    Ok(ProxyStatus {
+        running: true,
+        listens: status
+            .listeners
+            .iter()
+            .map(|listener| format!("http://{}", listener.bound))
+            .collect(),
+        sites,
+        problem: status.problem,
+    })
 }
 
 async fn is_stored(cx: &HostContext<'_>, sites: &Path) -> Result<bool> {

@@ -114,9 +114,9 @@ fn answer(
     request: &Request,
 ) -> Answer {
     match request {
-        Request::Status => Answer::Status(Box::new(state.status())),
-        Request::Reload => match state.reload() {
-            Ok(()) => Answer::Status(Box::new(state.status())),
+        Request::Status { of } => Answer::Status(Box::new(state.status(of.as_ref()))),
+        Request::Reload { of } => match state.reload() {
+            Ok(()) => Answer::Status(Box::new(state.status(of.as_ref()))),
             Err(problem) => Answer::Refused(problem),
         },
         Request::Drain { release } => Answer::InFlight(state.in_flight(release)),

@@ -1,12 +1,13 @@
 //! What the threads of a worker share: listeners, routing, the limit on connections, and whether it is time to go.
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use hop3_plugin_api::{Digest, ReleaseId};
+use hop3_plugin_api::{AppName, Digest, ReleaseId};
 use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::Errno;
 use serde_json::Value;
@@ -144,7 +145,7 @@ impl State {
     }
 
     /// What this worker does.
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn status(&self, of: Option<&BTreeSet<AppName>>) -> Status {
         let taken = lock(&self.taken);
         let lives = self.holder_lives.load(Ordering::SeqCst);
         Status {
@@ -157,7 +158,7 @@ impl State {
             sites: taken
                 .document
                 .as_ref()
-                .map(Document::digests)
+                .map(|document| document.digests(of))
                 .unwrap_or_default(),
             listeners: self.listeners().iter().map(Listener::status).collect(),
             connections: self.open_connections(),
