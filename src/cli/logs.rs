@@ -48,7 +48,7 @@ async fn show(args: &LogsArgs, settings: &Settings) -> Result<Exit, CliError> {
     let observed = Scanner { machine: &machine }.stamps(&args.app).await?;
     let newest = observed
         .current()
-        .or_else(|| observed.releases.values().next_back());
+        .or_else(|| observed.all_releases().next_back());
     let Some(release) = newest else {
         return Err(CliError::new(format!("`{}` has no release here", args.app))
             .hint("`hop3-agent status` lists all apps"));

@@ -198,7 +198,7 @@ impl Control {
     fn has_returned(&self, app: &AppName) -> bool {
         let wanted = self.desired.apps.get(app).map(|it| it.target.key());
         let pin = self.observed.get(app).and_then(|it| it.pin.as_ref());
-        pin.is_some_and(|pin| pin.returned && Some(&pin.against) == wanted.as_ref())
+        pin.is_some_and(|pin| pin.returned && Some(&pin.against) == wanted)
     }
 
     fn urls(&self, observed: &ObservedApp) -> Vec<String> {

@@ -15,7 +15,7 @@ use crate::lanes::Finished;
 use crate::machine::NoSource;
 use crate::observe::ObservedApp;
 use crate::plan::{Change, Held, HoldKind, Holds, Plan, PlanInput, destination, plan};
-use crate::release::Target;
+use crate::release::{FixedTarget, Target};
 use crate::state::{Attempt, EventKind, Moment};
 
 /// The most changes whose ends are taken in before the loop plans again: somebody may be asking something.
@@ -62,7 +62,7 @@ impl Control {
         let now = Instant::now();
         let flapping = self
             .repairs
-            .is_too_many(repair, (&target.trial(), now), &store);
+            .is_too_many(repair, (target.trial(), now), &store);
         if flapping {
             tracing::error!(%app, "Its repair is undone each time and no longer made: {what}.");
             store.record(Some(app), &EventKind::Flapping { what });
@@ -166,9 +166,9 @@ impl Control {
             pin.is_some_and(|pin| pin.against == *key && pin.release == current.id.number)
         };
         let target = wanted
-            .filter(|target| !pinned(&target.key()))
+            .filter(|target| !pinned(target.key()))
             .unwrap_or(&current.target);
-        target.key() == current.key
+        *target.key() == current.key
             && observed
                 .missing(current.id.number, &target.counts)
                 .is_empty()
@@ -220,7 +220,7 @@ impl Control {
     }
 
     /// What a change leads to: the spec's target, or that of a release that is kept or returned to.
-    fn target_of(&self, change: &Change) -> Option<Target> {
+    fn target_of(&self, change: &Change) -> Option<FixedTarget> {
         let wanted = self
             .desired
             .apps
@@ -232,7 +232,7 @@ impl Control {
             .and_then(|observed| observed.with_key(&change.key))
             .map(|release| &release.target);
         wanted
-            .filter(|target| target.key() == change.key)
+            .filter(|target| *target.key() == change.key)
             .or(recorded)
             .cloned()
     }
@@ -336,7 +336,7 @@ impl Control {
     pub(super) fn attempt_of(&self, app: &AppName) -> Option<&Attempt> {
         let wanted = self.desired.apps.get(app);
         wanted
-            .and_then(|desired| self.attempts.get(app, &desired.target.trial()))
+            .and_then(|desired| self.attempts.get(app, desired.target.trial()))
             .or_else(|| self.attempts.of(app).next())
     }
 

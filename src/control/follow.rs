@@ -141,6 +141,11 @@ impl Control {
         let desired = loader.load(tree.as_ref() as &dyn ConfigTree, &recorded, &mut self.cache);
         let before = std::mem::replace(&mut self.desired, desired).held;
         self.parts.schemas.rest();
+        for (app, observed) in &mut self.observed {
+            if let Some(desired) = self.desired.apps.get(app) {
+                observed.share(&desired.target);
+            }
+        }
         self.forget_superseded();
         self.tell_holds(&before);
         self.tree = Some(tree);
@@ -164,12 +169,12 @@ impl Control {
         let apps: BTreeSet<AppName> = failed.into_iter().chain(flapping).collect();
         for app in apps {
             let wanted = self.desired.apps.get(&app);
-            let wanted = wanted.map(|desired| desired.target.trial());
+            let wanted = wanted.map(|desired| desired.target.trial().clone());
             let current = self
                 .observed
                 .get(&app)
                 .and_then(|observed| observed.current())
-                .map(|release| release.target.trial());
+                .map(|release| release.target.trial().clone());
             let gone = !self.desired.mentions(&app) && !self.observed.contains_key(&app);
             if wanted.is_some() || gone {
                 let live = |trial: &Digest| {

@@ -223,8 +223,11 @@ impl Control {
         self.observed
             .retain(|app, _| is_stale(app) || !is_meant(app) || is_there(app));
         changed |= self.observed.len() != count;
-        for (app, observed) in overview.apps {
+        for (app, mut observed) in overview.apps {
             if !is_stale(&app) && self.observed.get(&app) != Some(&observed) {
+                if let Some(desired) = self.desired.apps.get(&app) {
+                    observed.share(&desired.target);
+                }
                 self.observed.insert(app, observed);
                 changed = true;
             }

@@ -138,8 +138,8 @@ impl Control {
                     .current
                     .is_some_and(|current| release.id.number < current)
         };
-        let good = observed.releases.values().rev().find(earlier);
-        let Some(release) = to.map_or(good, |number| observed.releases.get(&number)) else {
+        let good = observed.all_releases().rev().find(earlier);
+        let Some(release) = to.map_or(good, |number| observed.release(number)) else {
             let kept: Vec<_> = observed.releases.keys().map(ToString::to_string).collect();
             return Err((
                 format!("`{app}` has no such release"),
@@ -164,7 +164,7 @@ impl Control {
         }
         Ok(Pin {
             release: number,
-            against: desired.target.key(),
+            against: desired.target.key().clone(),
             why: format!("rollback to release {number}"),
             returned: false,
         })
@@ -222,13 +222,13 @@ impl Control {
         for (app, observed) in &self.observed {
             let is_free = !busy.contains(app) && self.pauses.of(app).is_none();
             let wanted = self.desired.apps.get(app).map(|it| it.target.key());
-            let is_wanted =
-                wanted.is_some() && wanted == observed.current().map(|it| it.key.clone());
+            let is_wanted = wanted.is_some() && wanted == observed.current().map(|it| &it.key);
             if is_free
                 && is_wanted
                 && let Some(crashing) = fallback::crashing(observed, now)
                 && let (Ok(to), Some(against)) = (crashing.back_to, wanted)
             {
+                let against = against.clone();
                 returns.push((app.clone(), crashing.release, crashing.what, to, against));
             }
         }

@@ -9,8 +9,10 @@ use hop3_plugin_api::{
     Abort, AppName, ArtifactKind, Digest, PlanContext, PluginError, SourceTree, Verdict,
 };
 
+use super::cache::LoaderCache;
 use super::choose::Chooser;
-use super::walk::{AppDir, Candidate, Parsed, Walk, cut_off_by};
+use super::parallel::in_parallel;
+use super::walk::{AppDir, Candidate, Walk, cut_off_by};
 use super::{ConfigTree, Desired, DesiredApp, Placement, Recorded};
 use crate::config::HostConfig;
 use crate::contain::contained;
@@ -34,12 +36,6 @@ pub struct Loader<'a> {
     pub host: &'a str,
     /// Plugins that agent.toml switches off.
     pub disabled: &'a [String],
-}
-
-/// Parsed specs by the digest of their app's tree.
-#[derive(Debug, Default)]
-pub struct LoaderCache {
-    parsed: BTreeMap<String, (Digest, Arc<Parsed>)>,
 }
 
 /// The apps of a host, and the names of those that the repo has for others.
@@ -136,23 +132,39 @@ impl Loader<'_> {
         let registry = self
             .registry
             .without(&[self.disabled, &disabled(&host.plugin)].concat());
+        cache.under(host, self.disabled);
+        let mut fresh = Vec::new();
         for dir in dirs.iter().filter(|dir| !conflicts.contains(&dir.path)) {
-            let (Some(spec), Some(tree)) = (&dir.loaded.app.spec, &dir.tree) else {
+            let Some(spec) = &dir.loaded.app.spec else {
                 continue;
             };
-            let commit = repo.touched(&dir.path);
             let choice = recorded.choices.get(&spec.name);
-            let chosen = contained(|| app(&registry, host, (tree.as_ref(), spec), choice));
-            match chosen.unwrap_or_else(|words| Err(Abort::new(cut_off_by(&words)).into())) {
-                Ok(target) => {
-                    let app = DesiredApp {
-                        target,
+            match cache.planned(dir, choice) {
+                Some(app) => drop(desired.apps.insert(spec.name.clone(), Arc::clone(app))),
+                None => fresh.push((dir, spec, choice)),
+            }
+        }
+        let names: Vec<&str> = fresh.iter().map(|(dir, ..)| dir.name()).collect();
+        let commits = repo.touched(&names);
+        let planned = in_parallel(&fresh, |(dir, spec, choice)| {
+            let source = dir.tree.as_ref()?.as_ref();
+            let planned = contained(|| app(&registry, host, (source, spec), *choice));
+            Some(planned.unwrap_or_else(|words| Err(Abort::new(cut_off_by(&words)).into())))
+        });
+        for (((dir, spec, choice), commit), planned) in fresh.into_iter().zip(commits).zip(planned)
+        {
+            match planned {
+                Some(Ok(target)) => {
+                    let app = Arc::new(DesiredApp {
+                        target: target.into(),
                         placement: Placement::new(spec, commit),
                         directory: dir.path.clone(),
-                    };
-                    desired.apps.insert(spec.name.clone(), Arc::new(app));
+                    });
+                    cache.plan(dir, choice, &app);
+                    desired.apps.insert(spec.name.clone(), app);
                 }
-                Err(error) => desired.held.push(refused(spec, &error)),
+                Some(Err(error)) => desired.held.push(refused(spec, &error)),
+                None => {}
             }
         }
     }
@@ -171,10 +183,8 @@ impl Loader<'_> {
         let runs = |candidate: &Candidate| host.runs(&candidate.name);
         let (wanted, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(runs);
         let known = |path: &str, tree: &dyn SourceTree| cache.known(path, tree);
-        let mut here = Vec::new();
-        for candidate in &wanted {
-            here.extend(walk.app(candidate, &known)?);
-        }
+        let read = walk.apps(&wanted, &known)?;
+        let here: Vec<AppDir> = read.into_iter().flatten().collect();
         cache.renew(&here);
         let names = others
             .iter()
@@ -183,24 +193,6 @@ impl Loader<'_> {
             here,
             elsewhere: names.collect(),
         }))
-    }
-}
-
-impl LoaderCache {
-    /// What a directory came to, if it is the same as then.
-    fn known(&self, path: &str, tree: &dyn SourceTree) -> Option<Arc<Parsed>> {
-        let (digest, parsed) = self.parsed.get(path)?;
-        (*digest == tree.digest()).then(|| Arc::clone(parsed))
-    }
-
-    /// Remembers these directories, as far as they could be read, and forgets all others.
-    fn renew(&mut self, dirs: &[AppDir]) {
-        let read = dirs.iter().filter(|dir| !dir.loaded.unread);
-        let digested = read.filter_map(|dir| {
-            let digest = dir.tree.as_ref()?.digest();
-            Some((dir.path.clone(), (digest, Arc::clone(&dir.loaded))))
-        });
-        self.parsed = digested.collect();
     }
 }
 

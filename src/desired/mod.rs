@@ -1,8 +1,10 @@
 //! What every app of this host should be at one revision of the config repo. Reads the repo's trees; never runs anything, never asks an
 //! engine, never looks at what is deployed except for recorded choices and holders of host names.
 
+mod cache;
 mod choose;
 mod load;
+mod parallel;
 mod tree;
 pub mod walk;
 
@@ -12,10 +14,11 @@ use std::sync::Arc;
 use hop3_plugin_api::{AppName, HostName, SourceTree};
 
 use crate::plan::{Action, Held, Reason};
-use crate::release::{Choice, Target};
+use crate::release::{Choice, FixedTarget};
 use crate::spec::{AppSpec, Diagnostic, Position, Positions};
 
-pub use load::{Loader, LoaderCache};
+pub use cache::LoaderCache;
+pub use load::Loader;
 pub use tree::{DirectoryRepo, RevisionTree};
 
 /// What a config repo looks like at one revision.
@@ -26,8 +29,8 @@ pub trait ConfigTree: Send + Sync {
     /// The tree at a path from the root of the config repo, `None` when there is no directory.
     fn tree(&self, path: &str) -> Result<Option<Arc<dyn SourceTree>>, String>;
 
-    /// The newest commit that touched a path, as far as is known.
-    fn touched(&self, path: &str) -> Option<String>;
+    /// The newest commit that touched each of these directories of `apps/`, as far as is known. All at once: looking at a commit shows them all.
+    fn touched(&self, names: &[&str]) -> Vec<Option<String>>;
 
     /// Whether a directory is a submodule, where [`SourceTree::list`] cannot tell: a commit lists it as one, a work tree as a directory.
     fn is_submodule(&self, _path: &str) -> bool {
@@ -65,7 +68,7 @@ impl Desired {
 #[derive(Debug, Clone)]
 pub struct DesiredApp {
     /// What it should be.
-    pub target: Target,
+    pub target: FixedTarget,
     /// Where its spec says so.
     pub placement: Placement,
     /// The directory of its source in the config repo.

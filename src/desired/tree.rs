@@ -1,15 +1,17 @@
 //! A config repo at one revision, and a directory in its place.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hop3_plugin_api::{DirectoryTree, SourceTree};
 
 use super::ConfigTree;
 use crate::execute::chain;
-use crate::repo::{CommitId, Mirror, RepoError, Snapshot};
+use crate::repo::{CommitId, GitTree, Mirror, RepoError, Snapshot};
 
+/// Where the apps are.
+const APPS: &str = "apps";
 /// How many commits are looked at to find the newest that touched an app.
 const HISTORY: usize = 200;
 
@@ -17,6 +19,8 @@ const HISTORY: usize = 200;
 pub struct RevisionTree {
     snapshot: Snapshot,
     path: String,
+    /// What `apps/` holds: in a repo of many apps it is large, and they are asked for one by one.
+    apps: OnceLock<HashMap<String, GitTree>>,
 }
 
 impl RevisionTree {
@@ -25,12 +29,28 @@ impl RevisionTree {
         Ok(Self {
             snapshot: mirror.snapshot(commit)?,
             path: path.to_owned(),
+            apps: OnceLock::new(),
         })
     }
 
     /// The commit.
     pub fn commit(&self) -> Option<CommitId> {
         Some(self.snapshot.commit().id)
+    }
+
+    fn find(&self, path: &str) -> Result<Option<GitTree>, RepoError> {
+        match path.split_once('/') {
+            Some((APPS, name)) if !name.contains('/') => Ok(self.apps()?.get(name).cloned()),
+            _ => self.snapshot.tree(&self.below(path)),
+        }
+    }
+
+    fn apps(&self) -> Result<&HashMap<String, GitTree>, RepoError> {
+        if let Some(apps) = self.apps.get() {
+            return Ok(apps);
+        }
+        let found = self.snapshot.trees(&self.below(APPS))?;
+        Ok(self.apps.get_or_init(|| found))
     }
 
     fn below(&self, path: &str) -> String {
@@ -48,18 +68,21 @@ impl ConfigTree for RevisionTree {
     }
 
     fn tree(&self, path: &str) -> Result<Option<Arc<dyn SourceTree>>, String> {
-        let found = self
-            .snapshot
-            .tree(&self.below(path))
-            .map_err(|error| chain(&error))?;
+        let found = self.find(path).map_err(|error| chain(&error))?;
         Ok(found.map(|tree| Arc::new(tree) as Arc<dyn SourceTree>))
     }
 
-    fn touched(&self, path: &str) -> Option<String> {
-        self.snapshot
-            .last_change(&self.below(path), HISTORY)
-            .ok()
-            .map(|commit| commit.id.to_string())
+    fn touched(&self, names: &[&str]) -> Vec<Option<String>> {
+        let found = self
+            .snapshot
+            .last_changes(&self.below(APPS), names, HISTORY);
+        let found = found.unwrap_or_default();
+        let name = |commit: &CommitId| Some(commit.to_string());
+        let known = found.iter().map(name);
+        known
+            .chain(std::iter::repeat(None))
+            .take(names.len())
+            .collect()
     }
 }
 
@@ -96,8 +119,8 @@ impl ConfigTree for DirectoryRepo {
         Ok(Some(Arc::new(DirectoryTree::new(directory))))
     }
 
-    fn touched(&self, _path: &str) -> Option<String> {
-        None
+    fn touched(&self, names: &[&str]) -> Vec<Option<String>> {
+        vec![None; names.len()]
     }
 
     fn is_submodule(&self, path: &str) -> bool {

@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 
 use crate::machine::Machine;
 use crate::plan::{Change, removal_key};
-use crate::release::Target;
+use crate::release::FixedTarget;
 use crate::state::Store;
 
 pub use cancel::{Cancel, Canceller, cancellation};
@@ -48,7 +48,7 @@ pub struct Job {
     /// The change.
     pub change: Change,
     /// What the app should be; `None` when it is being removed.
-    pub target: Option<Target>,
+    pub target: Option<FixedTarget>,
     /// Its pinned source, or why it cannot be read: the change then fails before it does anything.
     pub source: Result<Arc<dyn SourceTree>, String>,
     /// The commit that asks for it.
@@ -140,10 +140,10 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl Job {
-    /// What the change tries: [`Target::trial`], or that of a removal.
+    /// What the change tries: [`FixedTarget::trial`], or that of a removal.
     pub fn trial(&self) -> Digest {
         let target = self.target.as_ref();
-        target.map_or_else(removal_key, Target::trial)
+        target.map_or_else(removal_key, |target| target.trial().clone())
     }
 }
 

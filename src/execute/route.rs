@@ -1,5 +1,6 @@
 //! Requests: sent to a release, drained from one, taken from an app. What is current follows from where requests go.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hop3_plugin_api::{Abort, Endpoint, HostError, PluginName, Result};
@@ -93,13 +94,13 @@ impl Run<'_> {
             took_over,
             ..former.clone()
         };
-        if release.key == target.key() {
+        if release.key == *target.key() {
             release.target = target;
         }
         if release != former {
             let path = self.files.stamp(release.id.number);
             stamps::write(self.executor.machine.host.as_ref(), path, &release).await?;
-            self.releases.insert(release.id.number, release);
+            self.releases.insert(release.id.number, Arc::new(release));
         }
         Ok(())
     }

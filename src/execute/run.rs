@@ -14,7 +14,7 @@ use super::{Executor, Failure, Job, Outcome, env, once, stamps};
 use crate::machine::{AppSide, NoSource};
 use crate::observe::{Scanner, StateFiles};
 use crate::plan::{ReleaseRef, Step};
-use crate::release::{Release, Target, paths};
+use crate::release::{FixedTarget, Release, paths};
 use crate::state::StepEnd;
 
 /// The longest between TERM and KILL.
@@ -28,7 +28,7 @@ pub(super) struct Run<'a> {
     pub(super) files: StateFiles,
     pub(super) user: Option<UserId>,
     /// Releases that are there, those made by this run included.
-    pub(super) releases: BTreeMap<u32, Release>,
+    pub(super) releases: BTreeMap<u32, Arc<Release>>,
     pub(super) current: Option<u32>,
     /// The release that this run makes.
     pub(super) made: Option<u32>,
@@ -43,7 +43,7 @@ pub(super) struct Run<'a> {
 /// A release with everything needed to act on it.
 pub(super) struct Stage {
     pub(super) release: Release,
-    pub(super) target: Target,
+    pub(super) target: FixedTarget,
     pub(super) paths: AppPaths,
     pub(super) env: EnvMap,
     pub(super) deployer: Arc<dyn Deployer>,
@@ -187,13 +187,14 @@ impl<'a> Run<'a> {
             ReleaseRef::Existing { number, .. } => Some(*number),
         };
         let found = number.and_then(|number| self.releases.get(&number));
+        let found = found.map(Arc::as_ref);
         found.ok_or_else(|| {
             Abort::new("the release that the plan speaks of is no longer there").into()
         })
     }
 
     /// What the app should be; the release's own target where it is being removed.
-    pub(super) fn target(&self) -> Result<&Target> {
+    pub(super) fn target(&self) -> Result<&FixedTarget> {
         self.job
             .target
             .as_ref()

@@ -158,7 +158,7 @@ fn of_releases<'a>(
             site: site(data_dir, release, route, &endpoints),
         })
     };
-    observed.releases.values().rev().filter_map(routed)
+    observed.all_releases().rev().filter_map(routed)
 }
 
 /// The site whose digest the proxy tells; where none has it, the stamped one. Pure.

@@ -1,5 +1,6 @@
 //! What each action of a plan does. One function per action; each may be repeated.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hop3_plugin_api::{
@@ -130,8 +131,8 @@ impl Run<'_> {
         let release = Release {
             format: STAMP_FORMAT,
             install: machine.install.clone(),
-            key: target.key(),
-            build_key: target.build_key(),
+            key: target.key().clone(),
+            build_key: target.build_key().clone(),
             revision: self.job.revision.clone(),
             created: machine.host.now(),
             served: false,
@@ -146,7 +147,7 @@ impl Run<'_> {
             &release,
         )
         .await?;
-        self.releases.insert(release.id.number, release);
+        self.releases.insert(release.id.number, Arc::new(release));
         Ok(())
     }
 
@@ -260,7 +261,7 @@ impl Run<'_> {
     }
 
     async fn retain(&mut self, keep: u16) -> Result<()> {
-        let releases: Vec<&Release> = self.releases.values().collect();
+        let releases: Vec<&Release> = self.releases.values().map(Arc::as_ref).collect();
         let pinned: Option<Pin> =
             crate::observe::read_json(self.executor.machine.host.as_ref(), &self.files.pin())
                 .await?;

@@ -7,12 +7,13 @@ mod room;
 mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use hop3_plugin_api::{AddonName, Digest, HostError, InstanceStatus, Liveness, PluginName, Site};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::release::{Release, routed_endpoints};
+use crate::release::{FixedTarget, Release, routed_endpoints};
 
 pub(crate) use files::read_json;
 pub use files::{OnceCommand, OnceRecord, StateFiles};
@@ -23,7 +24,7 @@ pub use scan::{Overview, Proxies, Scanner, Scope, Sight};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ObservedApp {
     /// Its whole releases, by number.
-    pub releases: BTreeMap<u32, Release>,
+    pub releases: BTreeMap<u32, Arc<Release>>,
     /// Directories of releases that were never finished, or half removed.
     pub unfinished: BTreeSet<u32>,
     /// The one that `current` leads to.
@@ -82,9 +83,26 @@ impl ObservedApp {
         }
     }
 
+    /// Lets its releases hold the very target that is wanted, where they say the same.
+    pub fn share(&mut self, wanted: &FixedTarget) {
+        for release in self.releases.values_mut().filter_map(Arc::get_mut) {
+            release.target.share(wanted);
+        }
+    }
+
     /// The current release.
     pub fn current(&self) -> Option<&Release> {
-        self.releases.get(&self.current?)
+        self.release(self.current?)
+    }
+
+    /// A whole release.
+    pub fn release(&self, number: u32) -> Option<&Release> {
+        self.releases.get(&number).map(Arc::as_ref)
+    }
+
+    /// All whole releases, by number.
+    pub fn all_releases(&self) -> impl DoubleEndedIterator<Item = &Release> {
+        self.releases.values().map(Arc::as_ref)
     }
 
     /// The newest whole release with this key, the current one first.
@@ -92,8 +110,7 @@ impl ObservedApp {
         self.current()
             .filter(|release| release.key == *key)
             .or_else(|| {
-                self.releases
-                    .values()
+                self.all_releases()
                     .rev()
                     .find(|release| release.key == *key)
             })
@@ -101,8 +118,7 @@ impl ObservedApp {
 
     /// The newest whole release whose artifact was made from the same things.
     pub fn with_build_key(&self, key: &Digest) -> Option<&Release> {
-        self.releases
-            .values()
+        self.all_releases()
             .rev()
             .find(|release| release.build_key == *key)
     }

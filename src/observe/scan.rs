@@ -269,7 +269,11 @@ impl Scanner<'_> {
                     );
                     return Err(unusable(&path, reason));
                 }
-                Some(release) => drop(observed.releases.insert(number, release.rekeyed())),
+                Some(release) => drop(
+                    observed
+                        .releases
+                        .insert(number, Arc::new(release.rekeyed())),
+                ),
                 None => drop(observed.unfinished.insert(number)),
             }
         }

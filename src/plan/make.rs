@@ -8,7 +8,7 @@ use super::steps::Steps;
 use super::{Action, Change, Class, Reason, ReleaseRef, Step, id};
 use crate::desired::Placement;
 use crate::observe::ObservedApp;
-use crate::release::{Release, Target};
+use crate::release::{FixedTarget, Release};
 
 /// Everything that one app's change is computed from.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,7 @@ pub struct AppInput<'a> {
     /// The data dir: only to compare sites, which hold real paths; never shows in the plan.
     pub data_dir: &'a Path,
     /// What the app should be.
-    pub target: &'a Target,
+    pub target: &'a FixedTarget,
     /// What is there.
     pub observed: &'a ObservedApp,
     /// Where the spec says it.
@@ -35,14 +35,14 @@ pub struct AppInput<'a> {
 pub fn plan_app(input: &AppInput<'_>) -> Option<Change> {
     let key = input.target.key();
     let mut steps = Steps::new(input);
-    match input.observed.with_key(&key) {
+    match input.observed.with_key(key) {
         Some(release) if Some(release.id.number) == input.observed.current => steps.keep(release),
         Some(release) => steps.activate(release),
         None => steps.replace(),
     }
     steps.tidy();
     steps.make_room();
-    steps.finish(key)
+    steps.finish(key.clone())
 }
 
 /// What a removal leads to, where other changes have a target's key.
@@ -64,8 +64,7 @@ pub fn plan_removal(host: &str, app: &AppName, observed: &ObservedApp) -> Change
         );
     }
     for release in observed
-        .releases
-        .values()
+        .all_releases()
         .filter(|release| observed.instances.contains_key(&release.id.number))
     {
         push(

@@ -107,7 +107,7 @@ impl Steps<'_> {
     /// When the disk has little left: what can be made again, but nothing while another release takes over, which may yet be returned from.
     pub(super) fn make_room(&mut self) {
         let observed = self.input.observed;
-        let all: Vec<&Release> = observed.releases.values().collect();
+        let all: Vec<&Release> = observed.all_releases().collect();
         let pinned = observed.pin.as_ref().map(|pin| pin.release);
         let needed: Vec<u32> = observed.current.into_iter().chain(pinned).collect();
         let surplus = kept(&all, &needed, 1).len() < all.len();
@@ -120,12 +120,12 @@ impl Steps<'_> {
     /// Ends what an interrupted change left: after the switch, since requests may still go to it, and before workers start that it would
     /// run beside.
     pub(super) fn end_leftovers(&mut self) {
-        let key = &self.input.target.key();
+        let key = self.input.target.key();
         let observed = self.input.observed;
         let wanted = observed.with_key(key).map(|release| release.id.number);
         let spared: Vec<u32> = observed.current.into_iter().chain(wanted).collect();
         for number in observed.beside(&spared) {
-            if let Some(release) = observed.releases.get(&number) {
+            if let Some(release) = observed.release(number) {
                 self.drain(&existing(release));
                 self.push(
                     Action::Stop {

@@ -10,7 +10,7 @@ use super::{Change, Held, HoldKind, Parts, Plan};
 use crate::contain::contained;
 use crate::desired::{Desired, DesiredApp, Placement};
 use crate::observe::ObservedApp;
-use crate::release::Target;
+use crate::release::{FixedTarget, Target};
 
 /// A target that is not tried for now, because it failed before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,11 +97,11 @@ pub fn destination(input: &PlanInput<'_>, name: &AppName) -> Option<Digest> {
     let absent = ObservedApp::default();
     let observed = input.observed.get(name).unwrap_or(&absent);
     match choose(input, name, observed, &mut Parts::default()) {
-        Stance::Deploy(app) => Some(app.target.trial()),
-        Stance::Pinned(target, ..) => Some(target.trial()),
-        Stance::Keep if input.desired.apps.contains_key(name) => {
-            observed.current().map(|release| release.target.trial())
-        }
+        Stance::Deploy(app) => Some(app.target.trial().clone()),
+        Stance::Pinned(target, ..) => Some(target.trial().clone()),
+        Stance::Keep if input.desired.apps.contains_key(name) => observed
+            .current()
+            .map(|release| release.target.trial().clone()),
         Stance::Keep => None,
         Stance::Remove => Some(removal_key()),
     }
@@ -118,7 +118,7 @@ fn plan_one(input: &PlanInput<'_>, name: &AppName, known: &[Held]) -> Parts {
     }
     parts.held.extend(input.holds.crashing.get(name).cloned());
     let stance = choose(input, name, observed, &mut parts);
-    let rest_of = |target: &Target| input.holds.rest_of(name, || target.trial());
+    let rest_of = |target: &FixedTarget| input.holds.rest_of(name, || target.trial().clone());
     let (allowed, resting) = match &stance {
         Stance::Deploy(app) => {
             let change = app_change(input, &app.target, observed, (&app.placement, None));
@@ -168,7 +168,7 @@ fn untouched(input: &PlanInput<'_>, name: &AppName, observed: &ObservedApp) -> O
 /// What is wanted of an app.
 enum Stance<'a> {
     Deploy(&'a DesiredApp),
-    Pinned(Box<Target>, Placement, String),
+    Pinned(FixedTarget, Placement, String),
     /// The last good release stays as it is, and is mended if need be.
     Keep,
     Remove,
@@ -195,13 +195,13 @@ fn choose<'a>(
         return Stance::Keep;
     };
     if observed.pin.is_some()
-        && let Some((target, why, hold)) = pinned(name, observed, &app.target.key())
+        && let Some((target, why, hold)) = pinned(name, observed, app.target.key())
     {
         parts.held.push(hold);
         return Stance::Pinned(target, app.placement.clone(), why);
     }
-    let resting = input.holds.rest_of(name, || app.target.trial());
-    match resting.filter(|_| current_key(observed) != Some(&app.target.key())) {
+    let resting = input.holds.rest_of(name, || app.target.trial().clone());
+    match resting.filter(|_| current_key(observed) != Some(app.target.key())) {
         Some(resting) => {
             parts.held.push(at_rest(name, resting));
             Stance::Keep
@@ -226,7 +226,7 @@ fn pinned(
     app: &AppName,
     observed: &ObservedApp,
     wanted: &Digest,
-) -> Option<(Box<Target>, String, Held)> {
+) -> Option<(FixedTarget, String, Held)> {
     let pin = observed.pin.as_ref().filter(|pin| pin.against == *wanted)?;
     // What the config repo asks for anyway needs no pin, and may have other counts and routes by now.
     let release = observed
@@ -244,12 +244,12 @@ fn pinned(
         );
         held(app, HoldKind::Pinned, &message)
     };
-    Some((Box::new(release.target.clone()), why.clone(), hold))
+    Some((release.target.clone(), why.clone(), hold))
 }
 
 fn app_change(
     input: &PlanInput<'_>,
-    target: &Target,
+    target: &FixedTarget,
     observed: &ObservedApp,
     (placement, requested): (&Placement, Option<&str>),
 ) -> Option<Change> {

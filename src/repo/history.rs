@@ -1,7 +1,11 @@
 //! Commits as people see them, and which one touched a path last.
 
+use std::collections::HashMap;
+
 use gix::ObjectId;
+use gix::bstr::{BStr, BString};
 use gix::objs::CommitRef;
+use gix::objs::tree::EntryKind;
 
 use super::store::Reader;
 use super::{CommitId, CommitInfo, RepoError};
@@ -49,32 +53,86 @@ pub(super) fn parents(reader: &Reader<'_>, id: CommitId) -> Result<Vec<ObjectId>
     Ok(commit.parents().collect())
 }
 
-/// The newest commit that gave a path its present content, along first parents. The end of a shallow history and the bound end the walk at
-/// the oldest commit that is known to have that content.
-pub(super) fn last_change(
+/// For each of these entries of a directory the newest commit that gave it its present content, along first parents. The end of a shallow history and
+/// the bound end the walk at the oldest commit that is known to have that content.
+pub(super) fn last_changes(
     reader: &Reader<'_>,
     from: CommitId,
-    path: &str,
+    (directory, names): (&str, &[&str]),
     at_most: usize,
-) -> Result<CommitInfo, RepoError> {
+) -> Result<Vec<CommitId>, RepoError> {
     let mut newest = commit(reader, from)?;
-    let content = |tree| {
-        reader
-            .entry_at(tree, path)
-            .map(|found| found.map(|entry| (entry.id, entry.kind)))
-    };
-    let present = content(newest.tree)?;
+    let mut listing = Listing::read(reader, newest.tree, directory)?;
+    let mut found = vec![None; names.len()];
+    let mut open: Vec<usize> = (0..names.len()).collect();
     for _ in 0..at_most {
-        let Some(parent) = newest.parent.filter(|parent| reader.has(*parent)) else {
+        let parent = newest.parent.filter(|parent| reader.has(*parent));
+        let Some(parent) = parent.filter(|_| !open.is_empty()) else {
             break;
         };
         let parent = commit(reader, CommitId(parent))?;
-        if content(parent.tree)? != present {
-            break;
+        if let Some(before) = listing.before(reader, parent.tree, directory)? {
+            open.retain(|index| {
+                let same = before.get(names[*index]) == listing.get(names[*index]);
+                if !same {
+                    found[*index] = Some(newest.info.id);
+                }
+                same
+            });
+            listing = before;
         }
         newest = parent;
     }
-    Ok(newest.info)
+    let last = newest.info.id;
+    Ok(found.into_iter().map(|it| it.unwrap_or(last)).collect())
+}
+
+/// What a directory holds at one commit.
+struct Listing {
+    tree: Option<ObjectId>,
+    entries: HashMap<BString, (ObjectId, EntryKind)>,
+}
+
+impl Listing {
+    fn read(reader: &Reader<'_>, root: ObjectId, directory: &str) -> Result<Self, RepoError> {
+        let entry = reader.entry_at(root, directory)?;
+        Self::of(
+            reader,
+            entry
+                .filter(|it| it.kind == EntryKind::Tree)
+                .map(|it| it.id),
+        )
+    }
+
+    fn of(reader: &Reader<'_>, tree: Option<ObjectId>) -> Result<Self, RepoError> {
+        let entries = tree.map_or(Ok(Vec::new()), |tree| reader.tree(tree))?;
+        let entries = entries.into_iter().map(|it| (it.name, (it.id, it.kind)));
+        Ok(Self {
+            tree,
+            entries: entries.collect(),
+        })
+    }
+
+    /// The same directory at an older commit; none when it was the same.
+    fn before(
+        &self,
+        reader: &Reader<'_>,
+        root: ObjectId,
+        directory: &str,
+    ) -> Result<Option<Self>, RepoError> {
+        let entry = reader.entry_at(root, directory)?;
+        let tree = entry
+            .filter(|it| it.kind == EntryKind::Tree)
+            .map(|it| it.id);
+        if tree == self.tree {
+            return Ok(None);
+        }
+        Self::of(reader, tree).map(Some)
+    }
+
+    fn get(&self, name: &str) -> Option<&(ObjectId, EntryKind)> {
+        self.entries.get(BStr::new(name))
+    }
 }
 
 fn clipped(text: &str) -> String {

@@ -1,5 +1,6 @@
 //! One commit of the config repo, to be read. Nothing is written, nothing is followed out of the commit.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -83,9 +84,28 @@ impl Snapshot {
         Ok(directory.map(|entry| GitTree::new(Arc::clone(&self.store), entry.id)))
     }
 
-    /// The newest commit that touched a path of the repo, looking at most at so many commits.
-    pub fn last_change(&self, path: &str, at_most: usize) -> Result<CommitInfo, RepoError> {
-        history::last_change(&self.store.reader(), self.commit.id, path, at_most)
+    /// The directories in a directory of the repo, by name; those whose name is not UTF-8 are left out.
+    pub fn trees(&self, path: &str) -> Result<HashMap<String, GitTree>, RepoError> {
+        let entries = self.store.reader().entries_at(self.tree, path)?;
+        let directories = entries
+            .into_iter()
+            .filter(|entry| entry.kind == EntryKind::Tree);
+        let named = directories.filter_map(|entry| {
+            let tree = GitTree::new(Arc::clone(&self.store), entry.id);
+            Some((String::from_utf8(entry.name.into()).ok()?, tree))
+        });
+        Ok(named.collect())
+    }
+
+    /// For each of these entries of a directory of the repo the newest commit that touched it, looking at most at so many commits.
+    pub fn last_changes(
+        &self,
+        directory: &str,
+        names: &[&str],
+        at_most: usize,
+    ) -> Result<Vec<CommitId>, RepoError> {
+        let reader = self.store.reader();
+        history::last_changes(&reader, self.commit.id, (directory, names), at_most)
     }
 }
 

@@ -127,6 +127,14 @@ impl<'a> Reader<'a> {
         ))
     }
 
+    /// The entries of the directory at a path; none when there is no directory.
+    pub(super) fn entries_at(&self, root: ObjectId, path: &str) -> Result<Vec<Entry>, RepoError> {
+        match self.entry_at(root, path)? {
+            Some(found) if found.kind == EntryKind::Tree => self.tree(found.id),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// The entry at a path, following directories only.
     pub(super) fn entry_at(&self, root: ObjectId, path: &str) -> Result<Option<Entry>, RepoError> {
         let mut found = Entry {

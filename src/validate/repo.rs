@@ -41,7 +41,7 @@ impl Validator<'_> {
         let none = || "the config repo has no `apps` directory".to_owned();
         let candidates = walk.candidates().and_then(|found| found.ok_or_else(none));
         let candidates = candidates.map_err(of("apps"))?;
-        let mut apps = walk.apps(&candidates).map_err(of("apps"))?;
+        let mut apps = walk.apps(&candidates, &|_, _| None).map_err(of("apps"))?;
         for (candidate, app) in candidates.iter().zip(&mut apps) {
             match app {
                 Some(app) => {

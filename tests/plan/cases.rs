@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hop3_agent::desired::Desired;
 use hop3_agent::gate::{Facts, gate, spared};
@@ -149,7 +150,7 @@ impl FoundApp {
                 observed.instances.insert(number, instances);
             }
             observed.commands_done.insert(number);
-            observed.releases.insert(number, release);
+            observed.releases.insert(number, Arc::new(release));
         }
         self.serve(&mut observed);
         observed
@@ -164,7 +165,7 @@ impl FoundApp {
         }
         observed.pin = self.pinned.or(self.returned).map(|release| Pin {
             release,
-            against: desired.apps[name].target.key(),
+            against: desired.apps[name].target.key().clone(),
             why: "the new one is slow".to_owned(),
             returned: self.returned.is_some(),
         });

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hop3_agent::observe::{ObservedApp, RoutedSite};
 use hop3_agent::plan::{Action, Change, ReleaseRef};
-use hop3_agent::release::{Release, Route, Target, site};
+use hop3_agent::release::{FixedTarget, Release, Route, site};
 use hop3_plugin_api::{
     ArtifactLocation, BuildArtifact, Counts, Digest, EndpointAddress, InstanceId, InstanceStatus,
     Liveness, ReleaseId, Timestamp, WorkerName,
@@ -14,7 +15,7 @@ use hop3_plugin_api::{
 /// What carrying out one change does, step by step, as `execute` does it.
 pub(crate) struct Model {
     pub(crate) data_dir: PathBuf,
-    pub(crate) target: Option<Target>,
+    pub(crate) target: Option<FixedTarget>,
     pub(crate) observed: ObservedApp,
     pub(crate) made: Option<u32>,
     pub(crate) gone: bool,
@@ -114,7 +115,7 @@ impl Model {
         let target = self.target.clone().expect("a release is made for a target");
         let mut made = release(number, target);
         made.artifact = artifact.unwrap_or(made.artifact);
-        self.observed.releases.insert(number, made);
+        self.observed.releases.insert(number, Arc::new(made));
         self.made = Some(number);
     }
 
@@ -151,8 +152,8 @@ impl Model {
     fn restamp(&mut self, number: u32) {
         let target = self.target.clone().unwrap();
         let release = self.observed.releases.get_mut(&number).unwrap();
-        if release.key == target.key() {
-            release.target = target;
+        if release.key == *target.key() {
+            Arc::make_mut(release).target = target;
         }
     }
 
@@ -213,11 +214,11 @@ fn instance(release: &Release, worker: &WorkerName, index: u16) -> InstanceStatu
     }
 }
 
-pub(crate) fn release(number: u32, target: Target) -> Release {
+pub(crate) fn release(number: u32, target: FixedTarget) -> Release {
     let artifact = BuildArtifact {
         kind: target.build.kind.clone(),
         location: ArtifactLocation::Directory(format!("releases/{number}/app")),
-        key: target.build_key(),
+        key: target.build_key().clone(),
         metadata: BTreeMap::new(),
         runtime: target.build.runtime.clone(),
     };
@@ -228,8 +229,8 @@ pub(crate) fn release(number: u32, target: Target) -> Release {
             app: target.app.clone(),
             number,
         },
-        key: target.key(),
-        build_key: target.build_key(),
+        key: target.key().clone(),
+        build_key: target.build_key().clone(),
         revision: None,
         created: Timestamp(0),
         served: true,

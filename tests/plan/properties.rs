@@ -277,7 +277,7 @@ proptest! {
         if after {
             for app in world.desired.apps.values_mut() {
                 let app = std::sync::Arc::make_mut(app);
-                app.target.deploy.after = vec![app_name(0)];
+                app.target = app.target.but(|target| target.deploy.after = vec![app_name(0)]);
             }
         }
         let plan = world.plan();

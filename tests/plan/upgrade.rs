@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hop3_agent::desired::{Desired, Recorded};
+use hop3_agent::desired::{Desired, DesiredApp, Recorded};
 use hop3_agent::observe::ObservedApp;
 use hop3_agent::plan::{HoldKind, Holds};
-use hop3_agent::release::{Release, STAMP_FORMAT};
-use hop3_plugin_api::AppName;
+use hop3_agent::release::{Release, STAMP_FORMAT, Target};
+use hop3_plugin_api::{AppName, Digest};
 use serde_json::Value;
 
 use crate::strangers::{Eager, Poison, load_with};
@@ -74,15 +74,22 @@ fn a_toolchain_that_builds_and_starts_otherwise_rebuilds_and_restarts_nothing() 
     let mut world = applied(load(&example()));
     for app in world.desired.apps.values_mut() {
         let app = Arc::make_mut(app);
-        app.target.build.steps.clear();
-        app.target.build.layers.clear();
-        app.target.build.toolchain.push_str("-of-tomorrow");
-        for worker in app.target.workers.values_mut() {
-            worker.command.push_str(" --of-tomorrow");
-        }
+        app.target = app.target.but(|target| {
+            target.build.steps.clear();
+            target.build.layers.clear();
+            target.build.toolchain.push_str("-of-tomorrow");
+            for worker in target.workers.values_mut() {
+                worker.command.push_str(" --of-tomorrow");
+            }
+        });
     }
     let plan = world.plan();
     assert!(plan.is_empty() && plan.held.is_empty(), "{plan:#?}");
+}
+
+fn change_source(app: &mut DesiredApp) {
+    let changed = |target: &mut Target| target.source = Digest::of("another");
+    app.target = app.target.but(changed);
 }
 
 /// Takes a field away, wherever it is.
@@ -182,11 +189,11 @@ fn t40_an_app_whose_plan_falls_over_is_held_and_the_others_are_planned() {
     let mut world = applied(load(&example()));
     let guestbook = AppName::parse("guestbook").unwrap();
     let app = world.desired.apps.get_mut(&guestbook).unwrap();
-    Arc::make_mut(app).target.source = hop3_plugin_api::Digest::of("another");
+    change_source(Arc::make_mut(app));
     let site = AppName::parse("site").unwrap();
     let other = world.desired.apps.get_mut(&site).unwrap();
-    Arc::make_mut(other).target.source = hop3_plugin_api::Digest::of("another");
-    let overlaps = |target: &hop3_agent::release::Target| {
+    change_source(Arc::make_mut(other));
+    let overlaps = |target: &Target| {
         assert!(
             target.app != guestbook,
             "it cannot be said of the guestbook"

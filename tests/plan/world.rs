@@ -10,7 +10,7 @@ use hop3_agent::desired::{
 use hop3_agent::observe::{ObservedApp, Pin, RoutedSite};
 use hop3_agent::plan::{Holds, Plan, PlanInput, Resting, plan};
 use hop3_agent::registry::Registry;
-use hop3_agent::release::{Release, Route, Target, site};
+use hop3_agent::release::{FixedTarget, Release, Route, Target, site};
 use hop3_agent::schema::Schemas;
 use hop3_agent::spec::Strategy as Rollout;
 use hop3_plugin_api::{AppName, Digest, EnvKey, EnvValue, HostName, InstanceStatus, Liveness};
@@ -149,7 +149,7 @@ impl World {
             ..Placement::default()
         };
         let app = DesiredApp {
-            target,
+            target: target.into(),
             placement,
             directory: format!("apps/{name}"),
         };
@@ -179,7 +179,7 @@ impl World {
             let observed = self.observed.remove(&change.app).unwrap_or_default();
             let wanted = self.desired.apps.get(&change.app).map(|app| &app.target);
             let target = wanted
-                .filter(|target| target.key() == change.key)
+                .filter(|target| *target.key() == change.key)
                 .or_else(|| {
                     observed
                         .with_key(&change.key)
@@ -256,7 +256,7 @@ impl Found {
             ..ObservedApp::default()
         };
         for (index, found) in self.releases.iter().enumerate() {
-            let release = release(number(index), found.shape.target(name));
+            let release = release(number(index), found.shape.target(name).into());
             if self.addons_made {
                 let made = release.target.addons.iter();
                 observed
@@ -270,7 +270,7 @@ impl Found {
             if !instances.is_empty() {
                 observed.instances.insert(number(index), instances);
             }
-            observed.releases.insert(number(index), release);
+            observed.releases.insert(number(index), Arc::new(release));
         }
         if self.unfinished {
             observed.unfinished.insert(number(9));
@@ -357,13 +357,13 @@ fn bases() -> &'static [Target] {
         desired
             .apps
             .values()
-            .map(|app| app.target.clone())
+            .map(|app| Target::clone(&app.target))
             .collect()
     })
 }
 
 /// A fixture's release as it would have been made.
-pub(crate) fn released(number: u32, target: Target) -> (Release, Vec<InstanceStatus>) {
+pub(crate) fn released(number: u32, target: FixedTarget) -> (Release, Vec<InstanceStatus>) {
     let release = release(number, target);
     let instances = running(&release, &release.target.counts);
     (release, instances)

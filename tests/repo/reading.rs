@@ -268,30 +268,29 @@ async fn the_newest_commit_that_touched_a_path_is_found() {
     world.cycle().await.unwrap();
     let first = world.mirror.accepted().unwrap();
     let changed = id(&world.repo.push(&[("apps/b/hop3.toml", SPEC)], "add b"));
-    for n in 0..5 {
-        world.repo.push(&[("other", &format!("{n}"))], "noise");
-    }
+    let push = |n| {
+        let pushed = world.repo.push(&[("other", &format!("{n}"))], "noise");
+        id(&pushed)
+    };
+    let noise: Vec<_> = (0..5).map(push).collect();
     world.cycle().await.unwrap();
     let snapshot = world
         .mirror
         .snapshot(&world.mirror.accepted().unwrap())
         .unwrap();
+    let last = |directory, names: &[&str], most| {
+        let found = snapshot.last_changes(directory, names, most);
+        found.unwrap()
+    };
+    assert_eq!(last("apps/b", &["hop3.toml"], 100), [changed]);
     assert_eq!(
-        snapshot
-            .last_change("apps/b/hop3.toml", 100)
-            .unwrap()
-            .subject,
-        "add b"
-    );
-    assert_eq!(snapshot.last_change("apps/b", 100).unwrap().id, changed);
-    assert_eq!(
-        snapshot.last_change("apps/a", 100).unwrap().id,
-        first,
+        last("apps", &["b", "a"], 100),
+        [changed, first],
         "the shallow boundary ends the walk"
     );
     assert_eq!(
-        snapshot.last_change("apps/b", 2).unwrap().subject,
-        "noise",
+        last("apps", &["b"], 2),
+        [noise[2]],
         "the bound ends the walk"
     );
 }

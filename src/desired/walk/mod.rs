@@ -14,13 +14,11 @@ pub(crate) use self::files::{Content, content, refusal};
 use self::files::{Found, cut_off, refused};
 pub use self::files::{Parsed, parse_app};
 use super::ConfigTree;
+use super::parallel::in_parallel;
 use crate::config::HostConfig;
 use crate::contain::contained;
 use crate::schema::Schemas;
 use crate::spec::Diagnostic;
-
-/// So few apps are not worth a thread of their own.
-const FEW: usize = 64;
 
 /// Something in `apps/` that is an app, or stands where one could be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +44,13 @@ pub struct AppDir {
     pub tree: Option<Arc<dyn SourceTree>>,
     /// What its files came to.
     pub loaded: Arc<Parsed>,
+}
+
+impl AppDir {
+    /// Its name in `apps/`.
+    pub fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
 }
 
 /// What was parsed of an unchanged tree before.
@@ -87,23 +92,13 @@ impl Walk<'_> {
     }
 
     /// Reads all of them, on all processors. The order stays.
-    pub fn apps(&self, candidates: &[Candidate]) -> Result<Vec<Option<AppDir>>, String> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let part = candidates.len().div_ceil(threads).max(FEW);
-        let read = |part: &[Candidate]| -> Result<Vec<Option<AppDir>>, String> {
-            part.iter().map(|it| self.app(it, &|_, _| None)).collect()
-        };
-        let read = &read;
-        let parts: Vec<_> = std::thread::scope(|scope| {
-            let parts = candidates.chunks(part);
-            let running: Vec<_> = parts.map(|part| scope.spawn(move || read(part))).collect();
-            let joined = running
-                .into_iter()
-                .map(|it| it.join().expect("reading does not panic"));
-            joined.collect()
-        });
-        let parts: Result<Vec<_>, String> = parts.into_iter().collect();
-        Ok(parts?.into_iter().flatten().collect())
+    pub fn apps(
+        &self,
+        candidates: &[Candidate],
+        known: Known<'_>,
+    ) -> Result<Vec<Option<AppDir>>, String> {
+        let read = in_parallel(candidates, |candidate| self.app(candidate, known));
+        read.into_iter().collect()
     }
 
     /// Reads a candidate; none when it holds no app. `Err` only when the repo itself cannot be read.

@@ -3,6 +3,8 @@
 //!
 //! Never touches the machine; the stamp is written by `execute` and read by `observe`.
 
+mod fixed;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::spec::{DeploySettings, HealthCheck, ProxySettings};
+
+pub use fixed::FixedTarget;
 
 /// Which plugins carry an app. Recorded, so that an upgrade never changes a choice by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -109,14 +113,22 @@ impl Target {
 
     /// Identifies a release: equal keys need no new one.
     pub fn key(&self) -> Digest {
-        Digest::of(&[self.build_key(), self.run_key()])
+        Self::key_of(&self.build_key(), &self.run_key())
+    }
+
+    fn key_of(build_key: &Digest, run_key: &Digest) -> Digest {
+        Digest::of(&[build_key, run_key])
     }
 
     /// Identifies what a change tries: the release, and everything else that decides whether trying again may come out differently. A commit
     /// that corrects only a health check is another try.
     pub fn trial(&self) -> Digest {
+        self.trial_of(&self.key())
+    }
+
+    fn trial_of(&self, key: &Digest) -> Digest {
         essence(json!([
-            self.key(),
+            key,
             self.choice,
             self.counts,
             self.health,
@@ -218,7 +230,7 @@ pub struct Release {
     /// What was built.
     pub artifact: BuildArtifact,
     /// What it was made for.
-    pub target: Target,
+    pub target: FixedTarget,
 }
 
 impl Release {
@@ -226,8 +238,8 @@ impl Release {
     #[must_use]
     pub fn rekeyed(self) -> Self {
         Self {
-            key: self.target.key(),
-            build_key: self.target.build_key(),
+            key: self.target.key().clone(),
+            build_key: self.target.build_key().clone(),
             ..self
         }
     }
