@@ -68,5 +68,9 @@ pub mod report;
 
 pub mod cli;
 
+/// Reading and planning make many small values on several threads and drop most of them; what is dropped goes back to the machine.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub use agent::Agent;
 pub use plugins::builtin;

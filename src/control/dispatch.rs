@@ -27,6 +27,7 @@ impl Control {
         if !self.look.done_once {
             return;
         }
+        let began = Instant::now();
         self.look_for_room();
         let busy = self.lanes.busy();
         let wanted: Vec<_> = self.planned(|input| {
@@ -39,6 +40,8 @@ impl Control {
             }
         }
         let plan = self.plan();
+        let microseconds = began.elapsed().as_micros();
+        tracing::debug!(microseconds, changes = plan.changes.len(), "Planned.");
         for app in &plan.unchanged {
             // Whatever failed on the way, the app has arrived.
             self.forget_failures(app, |_| true);

@@ -125,6 +125,7 @@ impl Control {
 
     /// Reads what a commit says. A commit that cannot be read changes nothing.
     pub(super) fn load(&mut self, commit: &CommitId) {
+        let began = Instant::now();
         let tree = match RevisionTree::open(&self.parts.repo, commit, &self.parts.repo_path) {
             Ok(tree) => Arc::new(tree),
             Err(error) => return self.repo_failed(error),
@@ -149,6 +150,8 @@ impl Control {
         self.forget_superseded();
         self.tell_holds(&before);
         self.tree = Some(tree);
+        let microseconds = began.elapsed().as_micros();
+        tracing::debug!(%commit, microseconds, "The commit was read.");
     }
 
     /// Tells of apps that the commit holds, unless the one before did so in the same words.

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use hop3_plugin_api::{AppName, HostError};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::meter::Metered;
@@ -167,7 +168,7 @@ impl Control {
         }
         self.epochs_seen.clone_from(&self.epochs);
         let (executor, sender) = (self.parts.executor.clone(), self.sender.clone());
-        tokio::spawn(async move {
+        let look = async move {
             let look = contained_async(look_around(&executor, scope));
             let (overview, cost) = Metered::new(look).await;
             let overview = overview.unwrap_or_else(|words| {
@@ -180,7 +181,10 @@ impl Control {
             if sender.send(seen).await.is_err() {
                 tracing::debug!("The loop ended before the machine was looked at.");
             }
-        });
+        };
+        // On a thread that may block: it reads many small files, and handing the work over for each of them costs more than reading it.
+        let runtime = Handle::current();
+        tokio::task::spawn_blocking(move || runtime.block_on(look));
     }
 
     /// Takes in what was seen. Nothing is planned anew where nothing has changed.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hop3_agent::desired::{Desired, DesiredApp, Recorded};
 use hop3_agent::observe::ObservedApp;
 use hop3_agent::plan::{HoldKind, Holds};
-use hop3_agent::release::{Release, STAMP_FORMAT, Target};
+use hop3_agent::release::{FixedTarget, Release, STAMP_FORMAT, Target};
 use hop3_plugin_api::{AppName, Digest};
 use serde_json::Value;
 
@@ -207,4 +207,13 @@ fn t40_an_app_whose_plan_falls_over_is_held_and_the_others_are_planned() {
         panic!("{:#?}", plan.held);
     };
     assert_eq!((&held.app, held.hold), (&guestbook, HoldKind::Unknown));
+}
+
+#[test]
+fn a_target_that_was_written_down_is_the_same_when_it_is_read() {
+    for (name, app) in load(&example()).apps {
+        let text = serde_json::to_string(&app.target).unwrap();
+        let read: FixedTarget = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, app.target, "{name}");
+    }
 }
