@@ -4,6 +4,7 @@
 //! state that was begun anew makes too bold.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use hop3_plugin_api::{AppName, Digest};
 
@@ -124,7 +125,7 @@ const RESUME: &str =
 /// `approved` are the apps of which a person has said that they may go.
 pub fn spared(
     desired: &Desired,
-    observed: &BTreeMap<AppName, ObservedApp>,
+    observed: &BTreeMap<AppName, Arc<ObservedApp>>,
     (approved, doubt): (&BTreeSet<AppName>, Option<&str>),
 ) -> BTreeMap<AppName, Held> {
     let gone: BTreeSet<&AppName> = observed

@@ -9,7 +9,7 @@ use super::output::{CliError, Exit, json, out, say};
 use super::{Global, inspect, settings};
 use crate::control::Request;
 use crate::desired::{DirectoryRepo, Loader, LoaderCache, Recorded};
-use crate::plan::{HoldKind, Holds, Parts, Plan, PlanInput, plan as make_plan, render};
+use crate::plan::{HoldKind, Holds, Parts, Plan, PlanInput, Settled, plan as make_plan, render};
 use crate::registry::Registry;
 use crate::release::Target;
 
@@ -96,6 +96,7 @@ fn as_if_fresh(directory: &Path, host: &str, registry: &Registry) -> Result<Plan
         observed: &BTreeMap::new(),
         busy: &BTreeSet::new(),
         holds: &Holds::default(),
+        settled: &Settled::default(),
         overlaps: &|_: &Target| true,
     }))
 }

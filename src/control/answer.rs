@@ -1,35 +1,39 @@
 //! What the loop answers when it is asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use hop3_plugin_api::AppName;
+use hop3_plugin_api::{AppName, HostName};
 use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::{Control, Reply, Request};
-use crate::desired::Recorded;
+use crate::desired::Past;
 use crate::execute::Failure;
 use crate::observe::ObservedApp;
 use crate::plan::{Held, HoldKind};
+use crate::release::Choice;
 use crate::repo::{RepoError, Urgency};
 use crate::report::{
     AppState, AppStatus, FORMAT, HoldStatus, MirrorStatus, PauseStatus, RepoStatus, Status,
 };
 
-/// What is remembered of the past for choosing plugins and holders of host names.
-pub(super) fn recorded(observed: &BTreeMap<AppName, ObservedApp>) -> Recorded {
-    let mut recorded = Recorded::default();
-    for (app, observed) in observed {
-        if let Some(release) = observed.current() {
-            recorded
-                .choices
-                .insert(app.clone(), release.target.choice.clone());
-        }
-        for host in observed.site.iter().flat_map(|routed| &routed.site.hosts) {
-            recorded.holders.insert(host.clone(), app.clone());
-        }
+/// What is deployed, as the past that choices and holders of host names are taken from.
+pub(super) struct Deployed<'a>(pub(super) &'a BTreeMap<AppName, Arc<ObservedApp>>);
+
+impl Past for Deployed<'_> {
+    fn choice(&self, app: &AppName) -> Option<&Choice> {
+        Some(&self.0.get(app)?.current()?.target.choice)
     }
-    recorded
+
+    fn holders(&self) -> BTreeMap<HostName, AppName> {
+        let hosts = |(app, observed): (&AppName, &Arc<ObservedApp>)| {
+            let hosts = observed.site.iter().flat_map(|routed| &routed.site.hosts);
+            let held = hosts.map(|host| (host.clone(), app.clone()));
+            held.collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(hosts).collect()
+    }
 }
 
 impl Control {
@@ -134,7 +138,7 @@ impl Control {
 
     fn app_status(&self, app: &AppName, held: &[Held]) -> AppStatus {
         let observed = self.observed.get(app);
-        let current = observed.and_then(ObservedApp::current);
+        let current = observed.and_then(|observed| observed.current());
         let holds: Vec<HoldStatus> = held
             .iter()
             // That it is busy is its state and no hold to a person.

@@ -42,6 +42,8 @@ impl Control {
         let plan = self.plan();
         let microseconds = began.elapsed().as_micros();
         tracing::debug!(microseconds, changes = plan.changes.len(), "Planned.");
+        self.settled
+            .remember(&plan.unchanged, (&self.desired, &self.observed));
         for app in &plan.unchanged {
             // Whatever failed on the way, the app has arrived.
             self.forget_failures(app, |_| true);
@@ -90,6 +92,7 @@ impl Control {
             observed: &self.observed,
             busy: &self.lanes.busy(),
             holds: &holds,
+            settled: &self.settled,
             overlaps: &overlaps,
         })
     }
@@ -125,7 +128,7 @@ impl Control {
     /// Apps whose new release does not stay up and cannot give way to the one before.
     fn crashing(&self) -> BTreeMap<AppName, Held> {
         let now = self.now();
-        let hold = |(app, observed): (&AppName, &ObservedApp)| {
+        let hold = |(app, observed): (&AppName, &Arc<ObservedApp>)| {
             let crashing = fallback::crashing(observed, now)?;
             let why_not = crashing.back_to.err()?;
             let hint =
@@ -274,12 +277,17 @@ impl Control {
         match std::mem::replace(&mut finished.observed, Ok(None)) {
             Ok(Some(sight)) => {
                 self.listens = sight.listens;
-                self.observed.insert(app, sight.app);
+                let mut observed = sight.app;
+                if let Some(desired) = self.desired.apps.get(&app) {
+                    observed.share(&desired.target);
+                }
+                self.observed.insert(app, Arc::new(observed));
             }
             Ok(None) => drop(self.observed.remove(&app)),
             Err(error) => {
                 tracing::error!(%app, %error, "The app could not be observed.");
-                self.observed.insert(app, ObservedApp::unreadable(&error));
+                let unreadable = ObservedApp::unreadable(&error);
+                self.observed.insert(app, Arc::new(unreadable));
             }
         }
         matches!(finished.outcome, Outcome::Done)

@@ -7,7 +7,8 @@ use std::time::Duration;
 use hop3_plugin_api::{AppName, Digest};
 use tokio::time::Instant;
 
-use super::{Control, Fetch, Message, answer};
+use super::answer::Deployed;
+use super::{Control, Fetch, Message};
 use crate::contain::contained_async;
 use crate::desired::{ConfigTree, Loader, RevisionTree};
 use crate::plan::Held;
@@ -138,12 +139,13 @@ impl Control {
             host: &self.parts.host,
             disabled: &off,
         };
-        let recorded = answer::recorded(&self.observed);
-        let desired = loader.load(tree.as_ref() as &dyn ConfigTree, &recorded, &mut self.cache);
+        let past = Deployed(&self.observed);
+        let desired = loader.load(tree.as_ref() as &dyn ConfigTree, &past, &mut self.cache);
         let before = std::mem::replace(&mut self.desired, desired).held;
         self.parts.schemas.rest();
         for (app, observed) in &mut self.observed {
-            if let Some(desired) = self.desired.apps.get(app) {
+            let wanted = self.desired.apps.get(app);
+            if let Some((observed, desired)) = Arc::get_mut(observed).zip(wanted) {
                 observed.share(&desired.target);
             }
         }

@@ -4,6 +4,7 @@
 //! processor; else they stretch, and never cost more.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hop3_plugin_api::{AppName, HostError};
@@ -230,7 +231,7 @@ impl Control {
         for (app, mut observed) in overview.apps {
             if !is_stale(&app) && self.observed.get(&app) != Some(&observed) {
                 if let Some(desired) = self.desired.apps.get(&app) {
-                    observed.share(&desired.target);
+                    Arc::make_mut(&mut observed).share(&desired.target);
                 }
                 self.observed.insert(app, observed);
                 changed = true;

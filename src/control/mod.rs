@@ -23,6 +23,7 @@ use crate::desired::{Desired, LoaderCache, RevisionTree};
 use crate::execute::Executor;
 use crate::lanes::Lanes;
 use crate::observe::{ObservedApp, Room};
+use crate::plan::Settled;
 use crate::repo::{Mirror, RepoError, StandIn, Urgency};
 use crate::schema::Schemas;
 use crate::state::{EventKind, Repairs, Store};
@@ -75,7 +76,8 @@ pub struct Control {
     tree: Option<Arc<RevisionTree>>,
     desired: Desired,
     cache: LoaderCache,
-    observed: BTreeMap<AppName, ObservedApp>,
+    observed: BTreeMap<AppName, Arc<ObservedApp>>,
+    settled: Settled,
     attempts: Attempts,
     pauses: Pauses,
     repairs: Repairs,
@@ -119,6 +121,7 @@ impl Control {
             },
             cache: LoaderCache::default(),
             observed: BTreeMap::new(),
+            settled: Settled::default(),
             attempts: Attempts::recalled(store, now),
             pauses: Pauses::recalled(store, now.date),
             repairs: Repairs::recalled(store),

@@ -8,7 +8,9 @@ use hop3_plugin_api::{AppName, HostError, HostName, Timestamp};
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::answer::Deployed;
 use super::{Control, Reply, answer, fallback};
+use crate::desired::Past as _;
 use crate::execute::stamps;
 use crate::gate::spared;
 use crate::observe::{Pin, StateFiles};
@@ -172,7 +174,7 @@ impl Control {
 
     /// A host name of a release that another app holds by now.
     fn holder_of_another(&self, app: &AppName, release: &Release) -> Option<(HostName, AppName)> {
-        let holders = answer::recorded(&self.observed).holders;
+        let holders = Deployed(&self.observed).holders();
         let hosts = release.target.route.iter().flat_map(|route| &route.hosts);
         let taken = |host: &HostName| {
             Some((
@@ -209,7 +211,7 @@ impl Control {
 
     fn follow_pin(&mut self, app: &AppName, pin: Option<Pin>) {
         if let Some(observed) = self.observed.get_mut(app) {
-            observed.pin = pin;
+            Arc::make_mut(observed).pin = pin;
         }
         *self.epochs.entry(app.clone()).or_default() += 1;
     }

@@ -1,10 +1,10 @@
 //! What an earlier commit of the config repo came to, so that the next one costs what it changes. It never answers for anything else than the same files,
 //! under the same settings, after the same choice.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use hop3_plugin_api::{Digest, SourceTree};
+use hop3_plugin_api::{AppName, Digest, SourceTree};
 
 use super::DesiredApp;
 use super::walk::{AppDir, Parsed};
@@ -15,6 +15,9 @@ use crate::release::Choice;
 #[derive(Debug, Default)]
 pub struct LoaderCache {
     directories: HashMap<String, Remembered>,
+    /// Whether no app stood in another one's way when these were compared last.
+    at_peace: bool,
+    elsewhere: BTreeSet<AppName>,
     settings: Option<(HostConfig, Vec<String>)>,
 }
 
@@ -42,15 +45,35 @@ impl LoaderCache {
     /// Remembers these directories, as far as they could be read, and forgets all others.
     pub(super) fn renew(&mut self, dirs: &[AppDir]) {
         let mut before = std::mem::take(&mut self.directories);
+        self.directories.reserve(dirs.len());
         for dir in dirs.iter().filter(|dir| !dir.loaded.unread) {
             let Some(tree) = &dir.tree else { continue };
             let same = |known: &Remembered| Arc::ptr_eq(&known.parsed, &dir.loaded);
             let (path, remembered) = match before.remove_entry(&dir.path) {
                 Some((path, known)) if same(&known) => (path, known),
-                _ => (dir.path.clone(), remembered(tree.as_ref(), dir)),
+                known => {
+                    let claims = known.as_ref().map(|(_, known)| known.parsed.as_ref());
+                    self.at_peace &= claims.is_some_and(|known| claim_the_same(known, &dir.loaded));
+                    (dir.path.clone(), remembered(tree.as_ref(), dir))
+                }
             };
             self.directories.insert(path, remembered);
         }
+        self.at_peace &= before.is_empty() && self.directories.len() == dirs.len();
+    }
+
+    /// Whether it is known without comparing them that no app stands in another one's way: none did, and none has claimed anything else since.
+    pub(super) fn at_peace(&mut self, elsewhere: &BTreeSet<AppName>) -> bool {
+        if self.elsewhere != *elsewhere {
+            self.elsewhere.clone_from(elsewhere);
+            self.at_peace = false;
+        }
+        self.at_peace
+    }
+
+    /// Remembers what comparing them has shown.
+    pub(super) fn compared(&mut self, at_peace: bool) {
+        self.at_peace = at_peace;
     }
 
     /// Forgets what was planned under other settings of the host.
@@ -89,6 +112,19 @@ impl LoaderCache {
             });
         }
     }
+}
+
+/// Whether two readings of an app claim the same of what apps share on a host.
+fn claim_the_same(one: &Parsed, other: &Parsed) -> bool {
+    let (Some(one), Some(other)) = (&one.app.spec, &other.app.spec) else {
+        return false;
+    };
+    one.name == other.name
+        && one.hosts == other.hosts
+        && one.ports == other.ports
+        && one.shares == other.shares
+        && one.addons == other.addons
+        && one.deploy.after == other.deploy.after
 }
 
 fn remembered(tree: &dyn SourceTree, dir: &AppDir) -> Remembered {

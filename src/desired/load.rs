@@ -2,7 +2,6 @@
 //! again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use hop3_plugin_api::{
@@ -11,16 +10,16 @@ use hop3_plugin_api::{
 
 use super::cache::LoaderCache;
 use super::choose::Chooser;
+use super::held::{conflicts, place, refused, tell};
 use super::parallel::in_parallel;
 use super::walk::{AppDir, Candidate, Walk, cut_off_by};
-use super::{ConfigTree, Desired, DesiredApp, Placement, Recorded};
+use super::{ConfigTree, Desired, DesiredApp, Past, Placement};
 use crate::config::HostConfig;
 use crate::contain::contained;
-use crate::plan::{Held, HoldKind};
 use crate::registry::{Registry, disabled};
 use crate::release::{Choice, Route, Target};
 use crate::schema::Schemas;
-use crate::spec::{AppSpec, Diagnostic, Position, Surroundings, repo_checks};
+use crate::spec::{AppSpec, Diagnostic};
 
 /// Files that are no part of an app's source: what they say is in the target, key by key, so that a changed domain builds nothing. A
 /// Procfile is a part of it, since other programs read it too.
@@ -44,20 +43,23 @@ struct AppDirs {
     elsewhere: BTreeSet<AppName>,
 }
 
+/// An app whose spec is valid and in nobody's way.
+struct Valid<'a> {
+    dir: &'a AppDir,
+    spec: &'a AppSpec,
+    /// The choice of its current release.
+    choice: Option<&'a Choice>,
+}
+
 impl Loader<'_> {
     /// Everything that the repo says about this host's apps.
-    pub fn load(
-        &self,
-        repo: &dyn ConfigTree,
-        recorded: &Recorded,
-        cache: &mut LoaderCache,
-    ) -> Desired {
+    pub fn load(&self, repo: &dyn ConfigTree, past: &dyn Past, cache: &mut LoaderCache) -> Desired {
         let mut desired = Desired {
             revision: repo.revision(),
             ..Desired::default()
         };
         match self.host_config(repo, &mut desired.diagnostics) {
-            Ok(host) => self.load_apps(repo, &host, recorded, (&mut desired, cache)),
+            Ok(host) => self.load_apps(repo, &host, past, (&mut desired, cache)),
             Err(why) => desired.everything_held = Some(why),
         }
         desired
@@ -100,7 +102,7 @@ impl Loader<'_> {
         &self,
         repo: &dyn ConfigTree,
         host: &HostConfig,
-        recorded: &Recorded,
+        past: &dyn Past,
         (desired, cache): (&mut Desired, &mut LoaderCache),
     ) {
         let AppDirs {
@@ -118,52 +120,62 @@ impl Loader<'_> {
             }
         };
         for dir in &dirs {
-            desired
-                .diagnostics
-                .extend(dir.loaded.app.diagnostics.iter().cloned());
-            if dir.loaded.app.spec.is_none() {
-                match invalid(dir) {
-                    Ok(held) => desired.held.push(held),
-                    Err(message) => desired.nameless.push(message),
-                }
+            tell(dir, desired);
+        }
+        let conflicts = if cache.at_peace(&elsewhere) {
+            BTreeSet::new()
+        } else {
+            conflicts(&dirs, elsewhere, past, desired)
+        };
+        let all_valid = dirs.iter().all(|dir| dir.loaded.app.spec.is_some());
+        cache.compared(all_valid && conflicts.is_empty());
+        cache.under(host, self.disabled);
+        let free = dirs.iter().filter(|dir| !conflicts.contains(&dir.path));
+        let valid = free.filter_map(|dir| {
+            let spec = dir.loaded.app.spec.as_ref()?;
+            let choice = past.choice(&spec.name);
+            Some(Valid { dir, spec, choice })
+        });
+        self.plan_apps(repo, host, valid, (desired, cache));
+    }
+
+    /// Makes the targets of valid apps; those of apps that are as they were come from the cache.
+    fn plan_apps<'a>(
+        &self,
+        repo: &dyn ConfigTree,
+        host: &HostConfig,
+        apps: impl Iterator<Item = Valid<'a>>,
+        (desired, cache): (&mut Desired, &mut LoaderCache),
+    ) {
+        let mut fresh = Vec::new();
+        for it in apps {
+            match cache.planned(it.dir, it.choice) {
+                Some(app) => drop(desired.apps.insert(it.spec.name.clone(), Arc::clone(app))),
+                None => fresh.push(it),
             }
         }
-        let conflicts = conflicts(&dirs, elsewhere, recorded, desired);
+        let names: Vec<&str> = fresh.iter().map(|it| it.dir.name()).collect();
+        let commits = repo.touched(&names);
         let registry = self
             .registry
             .without(&[self.disabled, &disabled(&host.plugin)].concat());
-        cache.under(host, self.disabled);
-        let mut fresh = Vec::new();
-        for dir in dirs.iter().filter(|dir| !conflicts.contains(&dir.path)) {
-            let Some(spec) = &dir.loaded.app.spec else {
-                continue;
-            };
-            let choice = recorded.choices.get(&spec.name);
-            match cache.planned(dir, choice) {
-                Some(app) => drop(desired.apps.insert(spec.name.clone(), Arc::clone(app))),
-                None => fresh.push((dir, spec, choice)),
-            }
-        }
-        let names: Vec<&str> = fresh.iter().map(|(dir, ..)| dir.name()).collect();
-        let commits = repo.touched(&names);
-        let planned = in_parallel(&fresh, |(dir, spec, choice)| {
-            let source = dir.tree.as_ref()?.as_ref();
-            let planned = contained(|| app(&registry, host, (source, spec), *choice));
-            Some(planned.unwrap_or_else(|words| Err(Abort::new(cut_off_by(&words)).into())))
+        let targets = in_parallel(&fresh, |it| {
+            let source = it.dir.tree.as_ref()?.as_ref();
+            let target = contained(|| app(&registry, host, (source, it.spec), it.choice));
+            Some(target.unwrap_or_else(|words| Err(Abort::new(cut_off_by(&words)).into())))
         });
-        for (((dir, spec, choice), commit), planned) in fresh.into_iter().zip(commits).zip(planned)
-        {
-            match planned {
+        for ((it, commit), target) in fresh.into_iter().zip(commits).zip(targets) {
+            match target {
                 Some(Ok(target)) => {
                     let app = Arc::new(DesiredApp {
                         target: target.into(),
-                        placement: Placement::new(spec, commit),
-                        directory: dir.path.clone(),
+                        placement: Placement::new(it.spec, commit),
+                        directory: it.dir.path.clone(),
                     });
-                    cache.plan(dir, choice, &app);
-                    desired.apps.insert(spec.name.clone(), app);
+                    cache.plan(it.dir, it.choice, &app);
+                    desired.apps.insert(it.spec.name.clone(), app);
                 }
-                Some(Err(error)) => desired.held.push(refused(spec, &error)),
+                Some(Err(error)) => desired.held.push(refused(it.spec, &error)),
                 None => {}
             }
         }
@@ -193,53 +205,6 @@ impl Loader<'_> {
             here,
             elsewhere: names.collect(),
         }))
-    }
-}
-
-/// Apps that stand in each other's way, by directory. The holder of a host name keeps it.
-fn conflicts(
-    dirs: &[AppDir],
-    elsewhere: BTreeSet<AppName>,
-    recorded: &Recorded,
-    desired: &mut Desired,
-) -> BTreeSet<String> {
-    let specs: Vec<&AppSpec> = dirs
-        .iter()
-        .filter_map(|dir| dir.loaded.app.spec.as_ref())
-        .collect();
-    let broken = dirs
-        .iter()
-        .filter(|dir| dir.loaded.app.spec.is_none())
-        .filter_map(|dir| dir.loaded.name.clone())
-        .collect();
-    let found = repo_checks(
-        &specs,
-        &Surroundings {
-            holders: recorded.holders.clone(),
-            broken,
-            known: Arc::new(elsewhere),
-            ..Surroundings::default()
-        },
-    );
-    for (directory, diagnostics) in &found {
-        let spec = specs.iter().find(|spec| spec.directory == *directory);
-        if let (Some(spec), Some(first)) = (spec, diagnostics.first()) {
-            desired
-                .held
-                .push(hold(spec.name.clone(), HoldKind::Conflict, first));
-        }
-        desired.diagnostics.extend(diagnostics.iter().cloned());
-    }
-    found.into_keys().collect()
-}
-
-fn hold(app: AppName, kind: HoldKind, error: &Diagnostic) -> Held {
-    Held {
-        app,
-        hold: kind,
-        message: format!("{}: {}", place(&error.position), error.message),
-        hints: error.hint.iter().cloned().collect(),
-        at: Some(error.position.clone()),
     }
 }
 
@@ -339,42 +304,4 @@ fn resolve(chooser: &Chooser<'_>, source: &Digest) -> Result<Target, PluginError
         route,
         deploy: spec.deploy.clone(),
     })
-}
-
-/// The hold of an app whose files are not valid; only the message when not even its name is.
-fn invalid(dir: &AppDir) -> Result<Held, String> {
-    let mut errors = dir.loaded.app.diagnostics.iter().filter(|d| d.is_error());
-    let Some(first) = errors.next() else {
-        return Err(format!("{}: it cannot be read", dir.path));
-    };
-    let mut message = format!("{}: {}", place(&first.position), first.message);
-    let more = errors.count();
-    if more > 0 {
-        write!(message, " (and {more} more)").expect("writing to a string cannot fail");
-    }
-    let Some(app) = dir.loaded.name.clone() else {
-        return Err(message);
-    };
-    Ok(Held {
-        message,
-        ..hold(app, HoldKind::Spec, first)
-    })
-}
-
-fn refused(spec: &AppSpec, error: &PluginError) -> Held {
-    let at = spec
-        .unbuilt
-        .first()
-        .map_or_else(|| spec.position("/build"), |unbuilt| unbuilt.at.clone());
-    Held {
-        app: spec.name.clone(),
-        hold: HoldKind::Spec,
-        message: format!("{}: {error}", place(&at)),
-        hints: error.hints(),
-        at: Some(at),
-    }
-}
-
-fn place(at: &Position) -> String {
-    format!("{}:{}:{}", at.file, at.line, at.column)
 }

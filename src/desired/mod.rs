@@ -3,6 +3,7 @@
 
 mod cache;
 mod choose;
+mod held;
 mod load;
 mod parallel;
 mod tree;
@@ -76,12 +77,31 @@ pub struct DesiredApp {
 }
 
 /// What the choice of plugins and host names takes into account of the past.
+pub trait Past: Sync {
+    /// The choice of an app's current release.
+    fn choice(&self, app: &AppName) -> Option<&Choice>;
+
+    /// Who holds which host name now.
+    fn holders(&self) -> BTreeMap<HostName, AppName>;
+}
+
+/// The past as it was written down.
 #[derive(Debug, Clone, Default)]
 pub struct Recorded {
     /// Choices of the current releases.
     pub choices: BTreeMap<AppName, Choice>,
     /// Who holds which host name now.
     pub holders: BTreeMap<HostName, AppName>,
+}
+
+impl Past for Recorded {
+    fn choice(&self, app: &AppName) -> Option<&Choice> {
+        self.choices.get(app)
+    }
+
+    fn holders(&self) -> BTreeMap<HostName, AppName> {
+        self.holders.clone()
+    }
 }
 
 /// Where a spec says what: positions by JSON pointer, and the newest commit that touched the app.

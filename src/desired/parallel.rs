@@ -1,6 +1,6 @@
 //! The same pure work for many apps, on all processors. It never changes their order.
 
-use std::thread::{available_parallelism, scope};
+use std::thread::{ScopedJoinHandle, available_parallelism, scope};
 
 /// So few apps are not worth a thread of their own.
 const FEW: usize = 64;
@@ -19,7 +19,7 @@ pub(super) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R 
         let running: Vec<_> = parts
             .map(|part| scope.spawn(move || part.iter().map(work).collect()))
             .collect();
-        let joined = running.into_iter().map(|it| it.join());
+        let joined = running.into_iter().map(ScopedJoinHandle::join);
         joined
             .map(|part| part.expect("the work for one app is contained"))
             .collect()

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use hop3_plugin_api::{AppName, Digest, PluginName, Proxy, Result, Site};
 use tokio::sync::{Mutex, oneshot};
@@ -58,7 +58,7 @@ impl Sites {
     ///
     /// An agent that died between the proxy's word and its own stamp has left a newer site in use than it stamped. Given to the proxy again with
     /// another app's change, the stamped one would send visitors back; and one whose stamp is lost would vanish.
-    pub async fn remember(&self, machine: &Machine, apps: &BTreeMap<AppName, ObservedApp>) {
+    pub async fn remember(&self, machine: &Machine, apps: &BTreeMap<AppName, Arc<ObservedApp>>) {
         let mut sites = self.by_app.lock().await;
         for (app, observed) in apps {
             let file = StateFiles::new(&machine.dirs.data, app).site();

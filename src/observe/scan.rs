@@ -52,7 +52,7 @@ pub struct Overview {
     /// Which apps were looked for; all of them when absent.
     pub scope: Option<BTreeSet<AppName>>,
     /// Apps that are there.
-    pub apps: BTreeMap<AppName, ObservedApp>,
+    pub apps: BTreeMap<AppName, Arc<ObservedApp>>,
     /// Addresses on which proxies listen.
     pub listens: Vec<String>,
 }
@@ -132,7 +132,7 @@ impl Scanner<'_> {
                 tracing::error!(%app, %error, "The app could not be observed.");
                 ObservedApp::unreadable(&error)
             });
-            overview.apps.insert(app, observed);
+            overview.apps.insert(app, Arc::new(observed));
         }
         Ok(overview)
     }

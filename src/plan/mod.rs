@@ -6,6 +6,7 @@ mod action;
 mod id;
 mod make;
 mod mend;
+mod settled;
 mod steps;
 mod text;
 mod whole;
@@ -19,6 +20,7 @@ use crate::spec::Position;
 pub use action::{Action, ReleaseRef};
 pub(crate) use make::removal_key;
 pub use make::{AppInput, plan_app, plan_removal};
+pub use settled::Settled;
 pub use text::render;
 pub use whole::{Holds, PlanInput, Resting, destination, plan};
 

@@ -49,7 +49,7 @@ impl<'a> Steps<'a> {
     pub(super) fn replace(&mut self) {
         let reason = self.reason();
         let target = self.input.target;
-        if let Some(older) = self.input.observed.with_build_key(&target.build_key()) {
+        if let Some(older) = self.input.observed.with_build_key(target.build_key()) {
             self.push(
                 Action::ReuseArtifact {
                     of: existing(older),

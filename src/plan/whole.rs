@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use hop3_plugin_api::{AppName, Digest};
 
 use super::make::{AppInput, plan_app, plan_removal, removal_key};
+use super::settled::Settled;
 use super::{Change, Held, HoldKind, Parts, Plan};
 use crate::contain::contained;
 use crate::desired::{Desired, DesiredApp, Placement};
@@ -57,11 +59,13 @@ pub struct PlanInput<'a> {
     /// What should be.
     pub desired: &'a Desired,
     /// What is.
-    pub observed: &'a BTreeMap<AppName, ObservedApp>,
+    pub observed: &'a BTreeMap<AppName, Arc<ObservedApp>>,
     /// Apps of which a change is under way.
     pub busy: &'a BTreeSet<AppName>,
     /// What is held.
     pub holds: &'a Holds,
+    /// Apps that are known to be as they should be.
+    pub settled: &'a Settled,
     /// Whether two releases of a target may run side by side.
     pub overlaps: &'a dyn Fn(&Target) -> bool,
 }
@@ -95,7 +99,7 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
 /// under way goes on.
 pub fn destination(input: &PlanInput<'_>, name: &AppName) -> Option<Digest> {
     let absent = ObservedApp::default();
-    let observed = input.observed.get(name).unwrap_or(&absent);
+    let observed = input.observed.get(name).map_or(&absent, |it| it.as_ref());
     match choose(input, name, observed, &mut Parts::default()) {
         Stance::Deploy(app) => Some(app.target.trial().clone()),
         Stance::Pinned(target, ..) => Some(target.trial().clone()),
@@ -111,9 +115,13 @@ pub fn destination(input: &PlanInput<'_>, name: &AppName) -> Option<Digest> {
 fn plan_one(input: &PlanInput<'_>, name: &AppName, known: &[Held]) -> Parts {
     let mut parts = Parts::default();
     let absent = ObservedApp::default();
-    let observed = input.observed.get(name).unwrap_or(&absent);
+    let observed = input.observed.get(name).map_or(&absent, |it| it.as_ref());
     if let Some(hold) = untouched(input, name, observed) {
         parts.held.push(hold);
+        return parts;
+    }
+    if input.settled.spares(name, input) {
+        parts.unchanged.push(name.clone());
         return parts;
     }
     parts.held.extend(input.holds.crashing.get(name).cloned());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hop3_agent::desired::Desired;
 use hop3_agent::gate::{Facts, gate, spared};
 use hop3_agent::observe::{ObservedApp, Pin, RoutedSite};
-use hop3_agent::plan::{Holds, Plan, render};
+use hop3_agent::plan::{Holds, Plan, Settled, render};
 use hop3_agent::release::site;
 use hop3_plugin_api::serde::Deserialize;
 use hop3_plugin_api::{AppName, Digest, InstanceStatus, Liveness};
@@ -106,13 +106,14 @@ fn plan_of(case: &Path) -> Plan {
     let mut world = World {
         desired: load(&case.join("repo")),
         observed: BTreeMap::new(),
+        settled: Settled::default(),
         holds: Holds::default(),
         overlaps: true,
         data_dir: PathBuf::from("/data"),
     };
     for (name, app) in &found.apps {
         let observed = app.observed(case, name, &world.desired);
-        world.observed.insert(name.clone(), observed);
+        world.observed.insert(name.clone(), Arc::new(observed));
     }
     let (nobody, doubt) = (BTreeSet::new(), found.doubt.as_deref());
     world.holds.spared = spared(&world.desired, &world.observed, (&nobody, doubt));

@@ -1,10 +1,11 @@
 //! What holds for every world.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hop3_agent::gate::{Facts, gate};
 use hop3_agent::observe::Room;
-use hop3_agent::plan::{Held, HoldKind, Plan};
+use hop3_agent::plan::{Held, HoldKind, Plan, Settled};
 use hop3_plugin_api::{AppName, Digest, Liveness};
 use proptest::collection::vec;
 use proptest::option;
@@ -166,9 +167,36 @@ proptest! {
     }
 
     #[test]
+    fn what_is_remembered_of_apps_that_were_as_they_should_be_shows_in_no_plan(before in cases(), after in cases(), which: u8, overlaps: bool, scarce: bool) {
+        let mut world = World::new(&before, overlaps, &noise());
+        world.apply(&world.plan());
+        let plan = world.plan();
+        world.settled.remember(&plan.unchanged, (&world.desired, &world.observed));
+        let other = World::new(&after, overlaps, &noise());
+        world.holds = other.holds;
+        world.holds.scarce = scarce;
+        // Some apps are wanted otherwise, some are seen otherwise, some are gone.
+        for index in (0..4).filter(|index| which & (1 << index) != 0) {
+            match other.desired.apps.get(&app_name(index)) {
+                Some(app) => drop(world.desired.apps.insert(app_name(index), Arc::clone(app))),
+                None => drop(world.desired.apps.remove(&app_name(index))),
+            }
+        }
+        for index in (0..4).filter(|index| which & (16 << index) != 0) {
+            match other.observed.get(&app_name(index)) {
+                Some(app) => drop(world.observed.insert(app_name(index), Arc::clone(app))),
+                None => drop(world.observed.remove(&app_name(index))),
+            }
+        }
+        let remembering = world.plan();
+        world.settled = Settled::default();
+        prop_assert_eq!(json(&remembering), json(&world.plan()));
+    }
+
+    #[test]
     fn where_the_disk_has_little_left_room_is_made_once(cases in cases(), overlaps: bool) {
         let mut world = World::new(&cases, overlaps, &noise());
-        world.observed.values_mut().for_each(|observed| observed.has_cache = true);
+        world.observed.values_mut().for_each(|observed| Arc::make_mut(observed).has_cache = true);
         world.apply(&world.plan());
         prop_assert!(world.plan().is_empty(), "a cache alone is no reason to do anything");
         world.holds.scarce = true;
@@ -200,6 +228,7 @@ proptest! {
         let plan = world.plan();
         world.desired.held.reverse();
         for observed in world.observed.values_mut() {
+            let observed = Arc::make_mut(observed);
             observed.instances.values_mut().for_each(|statuses| statuses.reverse());
         }
         prop_assert_eq!(json(&world.plan()), json(&plan));
@@ -249,7 +278,7 @@ proptest! {
         let mut world = World::new(&cases, overlaps, &noise());
         let statuses = world.observed.iter_mut();
         let mut statuses: Vec<_> = statuses
-            .flat_map(|(app, observed)| observed.instances.values_mut().flatten().map(move |status| (app, status)))
+            .flat_map(|(app, observed)| Arc::make_mut(observed).instances.values_mut().flatten().map(move |status| (app, status)))
             .collect();
         if statuses.is_empty() {
             return Ok(());
@@ -276,7 +305,7 @@ proptest! {
         let mut world = World::new(&cases, overlaps, &noise());
         if after {
             for app in world.desired.apps.values_mut() {
-                let app = std::sync::Arc::make_mut(app);
+                let app = Arc::make_mut(app);
                 app.target = app.target.but(|target| target.deploy.after = vec![app_name(0)]);
             }
         }

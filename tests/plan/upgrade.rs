@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hop3_agent::desired::{Desired, DesiredApp, Recorded};
 use hop3_agent::observe::ObservedApp;
-use hop3_agent::plan::{HoldKind, Holds};
+use hop3_agent::plan::{HoldKind, Holds, Settled};
 use hop3_agent::release::{FixedTarget, Release, STAMP_FORMAT, Target};
 use hop3_plugin_api::{AppName, Digest};
 use serde_json::Value;
@@ -23,6 +23,7 @@ fn applied(desired: Desired) -> World {
     let mut world = World {
         desired,
         observed: BTreeMap::new(),
+        settled: Settled::default(),
         holds: Holds::default(),
         overlaps: true,
         data_dir: PathBuf::from("/data"),
@@ -33,7 +34,7 @@ fn applied(desired: Desired) -> World {
             proxy_known: true,
             ..ObservedApp::default()
         };
-        world.observed.insert(name.clone(), fresh);
+        world.observed.insert(name.clone(), Arc::new(fresh));
     }
     let plan = world.plan();
     world.apply(&plan);
@@ -161,6 +162,7 @@ fn t40_an_app_that_a_plugin_falls_over_is_held_and_the_99_others_are_planned() {
         let world = World {
             desired,
             observed: BTreeMap::new(),
+            settled: Settled::default(),
             holds: Holds::default(),
             overlaps: true,
             data_dir: PathBuf::from("/data"),

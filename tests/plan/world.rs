@@ -8,7 +8,7 @@ use hop3_agent::desired::{
     Desired, DesiredApp, DirectoryRepo, Loader, LoaderCache, Placement, Recorded,
 };
 use hop3_agent::observe::{ObservedApp, Pin, RoutedSite};
-use hop3_agent::plan::{Holds, Plan, PlanInput, Resting, plan};
+use hop3_agent::plan::{Holds, Plan, PlanInput, Resting, Settled, plan};
 use hop3_agent::registry::Registry;
 use hop3_agent::release::{FixedTarget, Release, Route, Target, site};
 use hop3_agent::schema::Schemas;
@@ -88,7 +88,8 @@ pub(crate) struct Case {
 /// A host.
 pub(crate) struct World {
     pub(crate) desired: Desired,
-    pub(crate) observed: BTreeMap<AppName, ObservedApp>,
+    pub(crate) observed: BTreeMap<AppName, Arc<ObservedApp>>,
+    pub(crate) settled: Settled,
     pub(crate) holds: Holds,
     pub(crate) overlaps: bool,
     pub(crate) data_dir: PathBuf,
@@ -116,6 +117,7 @@ impl World {
                 ..Desired::default()
             },
             observed: BTreeMap::new(),
+            settled: Settled::default(),
             holds: Holds::default(),
             overlaps,
             data_dir: noise.data_dir.clone(),
@@ -132,8 +134,10 @@ impl World {
             let against = wanted
                 .as_ref()
                 .map_or_else(|| Digest::of("nothing"), Target::key);
-            self.observed
-                .insert(name.clone(), found.observed(name, &against, noise));
+            self.observed.insert(
+                name.clone(),
+                Arc::new(found.observed(name, &against, noise)),
+            );
         }
         let Some(target) = wanted else { return };
         if case.rests {
@@ -169,6 +173,7 @@ impl World {
             observed: &self.observed,
             busy: &std::collections::BTreeSet::new(),
             holds: &self.holds,
+            settled: &self.settled,
             overlaps,
         })
     }
@@ -190,12 +195,13 @@ impl World {
                 data_dir: self.data_dir.clone(),
                 made: None,
                 target,
-                observed,
+                observed: Arc::unwrap_or_clone(observed),
                 gone: false,
             };
             model.carry_out(change);
             if !model.gone {
-                self.observed.insert(change.app.clone(), model.observed);
+                self.observed
+                    .insert(change.app.clone(), Arc::new(model.observed));
             }
         }
     }
