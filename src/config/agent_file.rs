@@ -7,9 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Unbuilt;
-use super::later::{
-    DriftMode, GateSection, Notify, PackagePolicy, SecretsSection, TrustSection,
-};
+use super::later::{DriftMode, GateSection, Notify, PackagePolicy, SecretsSection, TrustSection};
 use crate::spec::sections::{ByteSize, Period, PluginTable, positive, up_to};
 
 /// Keys that validate and are not built yet, with what to do instead.

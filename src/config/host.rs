@@ -120,8 +120,14 @@ impl HostConfig {
 fn not_directories(tree: &Tree, apps: Option<&[String]>, found: &mut Found) {
     for (index, pattern) in apps.into_iter().flatten().enumerate() {
         if let Some((_, name)) = pattern.trim_end_matches('/').rsplit_once('/') {
-            let message = format!("`{}` fits no app, for an app's name has no `/`", shortened(pattern));
-            let hint = format!("write `\"{}\"`, the directory below `apps`", shortened(name));
+            let message = format!(
+                "`{}` fits no app, for an app's name has no `/`",
+                shortened(pattern)
+            );
+            let hint = format!(
+                "write `\"{}\"`, the directory below `apps`",
+                shortened(name)
+            );
             found.push(tree.error(&format!("/apps/{index}"), message).hint(hint));
         }
     }
@@ -141,8 +147,14 @@ fn not_linked(tree: &Tree, file: &HostFile, schemas: &Schemas) -> Vec<Diagnostic
             continue;
         };
         if name != "auto" && !linked.has(part, name) {
-            let message = format!("this binary brings no {} `{name}`, so it can deploy no app with it", part.word());
-            notes.push(tree.value_note(pointer, message).hint(linked.instead(part, name)));
+            let message = format!(
+                "this binary brings no {} `{name}`, so it can deploy no app with it",
+                part.word()
+            );
+            notes.push(
+                tree.value_note(pointer, message)
+                    .hint(linked.instead(part, name)),
+            );
         }
     }
     notes

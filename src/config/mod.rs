@@ -43,7 +43,12 @@ fn read<T: DeserializeOwned + Default>(
         omitted: checked.omitted,
     };
     for (pointer, hint) in unbuilt {
-        if tree.value.pointer(pointer).is_some() {
+        let within = |d: &Diagnostic| {
+            d.key
+                .strip_prefix(pointer)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if tree.value.pointer(pointer).is_some() && !found.all.iter().any(within) {
             let message = format!("`{}` is not built yet", crate::spec::check::dotted(pointer));
             found.push(tree.key_error(pointer, message).hint(*hint));
         }
@@ -85,10 +90,7 @@ fn plugin_tables(tree: &Tree) -> BTreeMap<String, Value> {
 
 /// Notes on settings of plugins that are not linked.
 fn strangers(tree: &Tree, plugins: &[String]) -> Vec<Diagnostic> {
-    let named = tree
-        .value
-        .get("plugin")
-        .and_then(Value::as_object);
+    let named = tree.value.get("plugin").and_then(Value::as_object);
     let strangers = named
         .into_iter()
         .flat_map(|map| map.keys())

@@ -159,7 +159,10 @@ pub(crate) fn bounded(mut found: Vec<Diagnostic>, omitted: usize) -> Vec<Diagnos
     found.truncate(MOST);
     found.extend(at.map(|at| Diagnostic {
         severity: Severity::Note,
-        ..Diagnostic::error_at(at, format!("{rest} more remarks on this file are not shown"))
+        ..Diagnostic::error_at(
+            at,
+            format!("{rest} more remarks on this file are not shown"),
+        )
     }));
     found
 }

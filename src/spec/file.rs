@@ -224,9 +224,21 @@ mod tests {
     /// Every case of every kind of file, with its schema and its type.
     fn cases(schemas: &Schemas) -> Vec<(&Document, Reader, Vec<(String, Tree)>)> {
         vec![
-            (&schemas.hop3, reads::<HopFile> as Reader, files_named("spec", "hop3.toml")),
-            (&schemas.agent, reads::<AgentFile>, files_named("settings", "agent.toml")),
-            (&schemas.host, reads::<HostFile>, files_named("settings", "host.toml")),
+            (
+                &schemas.hop3,
+                reads::<HopFile> as Reader,
+                files_named("spec", "hop3.toml"),
+            ),
+            (
+                &schemas.agent,
+                reads::<AgentFile>,
+                files_named("settings", "agent.toml"),
+            ),
+            (
+                &schemas.host,
+                reads::<HostFile>,
+                files_named("settings", "host.toml"),
+            ),
         ]
     }
 
@@ -291,9 +303,16 @@ mod tests {
                     let original = tree.value.pointer(&pointer).cloned().unwrap();
                     let excepted = takes_a_list_too(&pointer, &original);
                     let others = others.as_array().unwrap();
-                    for other in others.iter().filter(|other| !(excepted && other.is_array())) {
+                    for other in others
+                        .iter()
+                        .filter(|other| !(excepted && other.is_array()))
+                    {
                         *tree.value.pointer_mut(&pointer).unwrap() = other.clone();
-                        agree((document, reader), &tree, &format!("{name} with {pointer} = {other}"));
+                        agree(
+                            (document, reader),
+                            &tree,
+                            &format!("{name} with {pointer} = {other}"),
+                        );
                     }
                     *tree.value.pointer_mut(&pointer).unwrap() = original;
                 }
@@ -304,10 +323,17 @@ mod tests {
     #[test]
     fn names_of_any_kind_agree_with_their_schema() {
         let schemas = Schemas::compose(&[]);
-        let names = ["a", "A", "a-b", "a_b", "1", "", " ", "a b", "é", "a.b", "_", "-", "/x", "//", "/..", "404", "4xx", "a\n"];
+        let names = [
+            "a", "A", "a-b", "a_b", "1", "", " ", "a b", "é", "a.b", "_", "-", "/x", "//", "/..",
+            "404", "4xx", "a\n",
+        ];
         for name in names {
             let key = toml::Value::from(name).to_string();
-            let key = if key.contains("\"\"\"") { format!("{name:?}") } else { key };
+            let key = if key.contains("\"\"\"") {
+                format!("{name:?}")
+            } else {
+                key
+            };
             for text in [
                 format!("[env]\n{key} = \"x\""),
                 format!("[env.computed]\n{key} = \"x\""),

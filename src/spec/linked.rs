@@ -44,8 +44,8 @@ impl Part {
         match self {
             Self::Builder => &["docker", "local", "nix"],
             Self::Toolchain => &[
-                "clojure", "dotnet", "elixir", "generic", "go", "java", "node", "php", "python", "ruby",
-                "rust", "static",
+                "clojure", "dotnet", "elixir", "generic", "go", "java", "node", "php", "python",
+                "ruby", "rust", "static",
             ],
             Self::Deployer => &["docker-compose", "native", "static", "systemd", "uwsgi"],
             Self::Proxy => &["builtin", "caddy", "nginx", "traefik"],
@@ -116,6 +116,9 @@ mod tests {
         };
         assert!(!told.has(Part::Addon, "postgres") && told.knows(Part::Addon, "postgres"));
         assert_eq!(told.instead(Part::Addon, "sqlit"), "did you mean `sqlite`?");
-        assert_eq!(told.instead(Part::Proxy, "x"), "no proxy is linked into this binary");
+        assert_eq!(
+            told.instead(Part::Proxy, "x"),
+            "no proxy is linked into this binary"
+        );
     }
 }

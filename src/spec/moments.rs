@@ -26,8 +26,14 @@ pub(crate) fn problem(schedule: &str) -> Option<(String, String)> {
         return Some((problem, schedule_hint(schedule)));
     }
     let (day, month) = day_that_never_comes(schedule)?;
-    let message = format!("it never runs: {} has no day {day}", MONTHS[month as usize - 1]);
-    Some((message, "write a day that each of its months has, such as `1` or `28`".to_owned()))
+    let message = format!(
+        "it never runs: {} has no day {day}",
+        MONTHS[month as usize - 1]
+    );
+    Some((
+        message,
+        "write a day that each of its months has, such as `1` or `28`".to_owned(),
+    ))
 }
 
 /// The same for a line with a schedule and a command.
@@ -46,15 +52,15 @@ pub(crate) fn line_problem(line: &str) -> Option<(String, String)> {
 }
 
 fn schedule_hint(schedule: &str) -> String {
-    let known = match schedule.trim() {
-        "@hourly" => "0 * * * *",
-        "@daily" | "@midnight" => "0 0 * * *",
-        "@weekly" => "0 0 * * 0",
-        "@monthly" => "0 0 1 * *",
-        "@yearly" | "@annually" => "0 0 1 1 *",
+    let known = match schedule.trim().trim_start_matches('@') {
+        "hourly" => "0 * * * *",
+        "daily" | "nightly" | "midnight" => "0 0 * * *",
+        "weekly" => "0 0 * * 0",
+        "monthly" => "0 0 1 * *",
+        "yearly" | "annually" => "0 0 1 1 *",
         other => return five_of_six(other),
     };
-    format!("write `{known}`")
+    format!("write `\"{known}\"`")
 }
 
 /// Six fields are five with seconds before them.
@@ -64,9 +70,10 @@ fn five_of_six(schedule: &str) -> String {
         && rest.len() == 5
         && cron::problem(&rest.join(" ")).is_none()
     {
-        return format!("a schedule has no seconds: write `{}`", rest.join(" "));
+        return format!("a schedule has no seconds: write `\"{}\"`", rest.join(" "));
     }
-    "write `minute hour day month weekday`, as in `30 2 * * mon-fri` for 2:30 on workdays".to_owned()
+    "write `minute hour day month weekday`, as in `\"30 2 * * mon-fri\"` for 2:30 on workdays"
+        .to_owned()
 }
 
 /// The first of a valid schedule's days that no month of its has, where days alone decide.
@@ -77,7 +84,10 @@ fn day_that_never_comes(schedule: &str) -> Option<(u32, u32)> {
     };
     let days: Vec<u32> = days.split(',').map(least).collect::<Option<_>>()?;
     let months: Vec<Vec<u32>> = months.split(',').map(each_month).collect::<Option<_>>()?;
-    let longest = months.concat().into_iter().max_by_key(|month| DAYS[*month as usize - 1])?;
+    let longest = months
+        .concat()
+        .into_iter()
+        .max_by_key(|month| DAYS[*month as usize - 1])?;
     let earliest = days.into_iter().min()?;
     (earliest > DAYS[longest as usize - 1]).then_some((earliest, longest))
 }
@@ -90,7 +100,9 @@ fn least(item: &str) -> Option<u32> {
 
 fn month(text: &str) -> Option<u32> {
     let word = text.to_lowercase();
-    let named = MONTHS.iter().position(|month| month.to_lowercase().starts_with(&word) && word.len() == 3);
+    let named = MONTHS
+        .iter()
+        .position(|month| month.to_lowercase().starts_with(&word) && word.len() == 3);
     named
         .and_then(|index| u32::try_from(index + 1).ok())
         .or_else(|| text.parse().ok())
@@ -132,7 +144,12 @@ mod tests {
 
     #[test]
     fn a_sixth_field_is_not_taken_for_a_command() {
-        assert!(line_problem("* * * * * * ./x").unwrap().0.contains("`*` would be the command"));
+        assert!(
+            line_problem("* * * * * * ./x")
+                .unwrap()
+                .0
+                .contains("`*` would be the command")
+        );
         assert_eq!(line_problem("* * * * * ./x *"), None);
         assert!(line_problem("* * * * *").is_some());
     }

@@ -69,7 +69,10 @@ mod tests {
             ("192.0.2.7", "192.0.2.7/32"),
             ("203.0.113.9/0", "0.0.0.0/0"),
         ] {
-            assert_eq!(Network::parse(text).map(|n| n.to_string()), Ok(meant.to_owned()));
+            assert_eq!(
+                Network::parse(text).map(|n| n.to_string()),
+                Ok(meant.to_owned())
+            );
         }
         for (text, why) in [
             ("fe80::1/64", NotANetwork::Six),

@@ -8,7 +8,7 @@ use super::diagnostic::{Diagnostic, ENOUGH};
 use super::file::Findings;
 use super::moments;
 use super::source::{Source, text_of};
-use super::suggest::shortened;
+use super::suggest::{shortened, slug};
 
 /// Workers that answer requests; only one of them can.
 pub(crate) const WEB_KINDS: [&str; 4] = ["web", "wsgi", "jwsgi", "rwsgi"];
@@ -115,8 +115,17 @@ impl Reading<'_> {
                 line,
             }),
             Err(error) => {
-                let message = format!("`{}` is not a valid {}", shortened(kind), error.what);
-                self.refuse(line, message, format!("use {}", error.rule));
+                let message = if kind.is_empty() {
+                    "there is no kind before the colon".to_owned()
+                } else {
+                    format!("`{}` is not a valid {}", shortened(kind), error.what)
+                };
+                let near = slug(kind, error.what).filter(|near| WorkerName::parse(near).is_ok());
+                let hint = near.map_or_else(
+                    || format!("use {}", error.rule),
+                    |near| format!("write `{near}`: {}", error.rule),
+                );
+                self.refuse(line, message, hint);
             }
         }
     }
@@ -151,7 +160,9 @@ impl Reading<'_> {
         self.tell(|source| {
             let related = source.related(source.line(first), "it stands here first");
             let found = source.error(source.line(entry.line), message);
-            found.hint("remove one of the two, or rename it").related(related)
+            found
+                .hint("remove one of the two, or rename it")
+                .related(related)
         });
     }
 
@@ -172,11 +183,21 @@ impl Reading<'_> {
         let (Some(first), Some(second)) = (kinds.next(), kinds.next()) else {
             return;
         };
-        let message = format!("`{}` and `{}` cannot both answer the app's requests", first.kind, second.kind);
+        let message = format!(
+            "`{}` and `{}` cannot both answer the app's requests",
+            first.kind, second.kind
+        );
         let hint = "keep one of them; another program can have another kind, such as `worker`";
-        let related = self.source.related(self.source.line(first.line), "the other one");
+        let related = self
+            .source
+            .related(self.source.line(first.line), "the other one");
         let line = second.line;
-        self.tell(|source| source.error(source.line(line), message).hint(hint).related(related));
+        self.tell(|source| {
+            source
+                .error(source.line(line), message)
+                .hint(hint)
+                .related(related)
+        });
     }
 
     fn refuse(&mut self, line: usize, message: String, hint: String) {
@@ -186,7 +207,8 @@ impl Reading<'_> {
 
 fn cron_problem(entry: &Entry) -> Option<(String, String)> {
     let cron = entry.kind.as_str() == "cron";
-    cron.then(|| moments::line_problem(&entry.command)).flatten()
+    cron.then(|| moments::line_problem(&entry.command))
+        .flatten()
 }
 
 #[cfg(test)]
@@ -196,9 +218,7 @@ mod tests {
     fn lines(text: &str) -> Vec<(u32, String)> {
         let (_, findings) = Procfile::read("Procfile", text.as_bytes());
         let found = findings.found.into_iter();
-        found
-            .map(|d| (d.position.line, d.message))
-            .collect()
+        found.map(|d| (d.position.line, d.message)).collect()
     }
 
     #[test]

@@ -79,9 +79,9 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Group<'a> {
         (Some(primary), Some(second)) if primary.file == second.file => {
             group.element(snippet(&[primary, second]))
         }
-        (Some(primary), Some(second)) => {
-            group.element(snippet(&[primary])).element(snippet(&[second]))
-        }
+        (Some(primary), Some(second)) => group
+            .element(snippet(&[primary]))
+            .element(snippet(&[second])),
         (Some(primary), None) => group.element(snippet(&[primary])),
         (None, _) => group.element(origin(&diagnostic.position)),
     };

@@ -41,7 +41,8 @@ impl Source {
     pub(crate) fn position(&self, offset: usize) -> Position {
         let offset = self.text.floor_char_boundary(offset);
         let line = self.lines.partition_point(|start| *start <= offset);
-        let column = self.characters_before(offset) - self.characters_before(self.lines[line - 1]) + 1;
+        let column =
+            self.characters_before(offset) - self.characters_before(self.lines[line - 1]) + 1;
         Position {
             file: self.file.clone(),
             line: small(line),
@@ -168,6 +169,11 @@ mod tests {
         }
         assert_eq!(source.position(text.len()).column, 5002);
         assert_eq!(Source::new("f", "").position(0).column, 1);
-        assert_eq!(Source::new("f", &"x".repeat(STRIDE)).position(STRIDE).column, 1025);
+        assert_eq!(
+            Source::new("f", &"x".repeat(STRIDE))
+                .position(STRIDE)
+                .column,
+            1025
+        );
     }
 }

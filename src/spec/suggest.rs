@@ -9,9 +9,14 @@ pub(crate) fn closest<'a>(
 ) -> Option<&'a str> {
     let folded = fold(word);
     let length = word.chars().count();
-    let limit = (length / 3).clamp(1, 3).min(length.saturating_sub(1));
+    let limit = if length < 2 {
+        0
+    } else {
+        (length / 3).clamp(1, 3)
+    };
     candidates
         .into_iter()
+        .filter(|candidate| length != 2 || slip_of_two(&folded, candidate))
         .map(|candidate| {
             (
                 strsim::damerau_levenshtein(&folded, &fold(candidate)),
@@ -21,6 +26,16 @@ pub(crate) fn closest<'a>(
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+/// Of two letters, one that is another makes another word; one too few, too many or in the wrong place is a slip.
+fn slip_of_two(word: &str, candidate: &str) -> bool {
+    let sorted = |text: &str| {
+        let mut letters: Vec<char> = text.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    candidate.chars().count() != 2 || sorted(word) == sorted(&fold(candidate))
 }
 
 /// ``did you mean `start`?``, if something is close.
@@ -47,7 +62,9 @@ fn listed<T: AsRef<str>>(words: &[T], before_last: &str) -> String {
         .map(|word| format!("`{}`", word.as_ref()))
         .collect();
     match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} {before_last} {last}", rest.join(", ")),
+        Some((last, rest)) if !rest.is_empty() => {
+            format!("{} {before_last} {last}", rest.join(", "))
+        }
         Some((last, _)) => last.clone(),
         None => "nothing".to_owned(),
     }
@@ -60,9 +77,26 @@ pub(crate) fn shortened(text: &str) -> String {
         return "…".to_owned();
     }
     match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", visible(&text[..end])),
+        None => visible(text),
     }
+}
+
+/// A text without characters that steer a terminal or turn the direction of writing: they stand as their escapes.
+pub(crate) fn visible(text: &str) -> String {
+    let steers = |c: char| {
+        let turns = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        c.is_control() || turns
+    };
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// A text as a name of a kind: the characters that such a name cannot have become those that it can.
@@ -71,7 +105,10 @@ pub(crate) fn slug(text: &str, what: &str) -> Option<String> {
     match what {
         "app name" | "plugin name" | "addon name" | "job name" => {
             let slug = joined(&text.to_lowercase(), '-');
-            Some(slug.trim_start_matches(|c: char| !c.is_ascii_lowercase()).to_owned())
+            Some(
+                slug.trim_start_matches(|c: char| !c.is_ascii_lowercase())
+                    .to_owned(),
+            )
         }
         "worker name" | "volume name" | "context name" | "header name" => Some(joined(text, '-')),
         "environment variable name" => Some(joined(text, '_')),
@@ -79,7 +116,10 @@ pub(crate) fn slug(text: &str, what: &str) -> Option<String> {
             let file = text.rsplit('/').next().unwrap_or(text);
             Some(joined(file.trim_end_matches(".age"), '-'))
         }
-        "URL path" => Some(format!("/{}", text.trim_start_matches('/').replace(' ', "%20"))),
+        "URL path" => Some(format!(
+            "/{}",
+            text.trim_start_matches('/').replace(' ', "%20")
+        )),
         _ => None,
     }
     .filter(|slug| !slug.is_empty())
@@ -109,6 +149,7 @@ pub(crate) fn period(text: &str) -> Option<String> {
             "h" | "hr" | "hrs" | "hour" | "hours" => 3600,
             "d" | "day" | "days" => 86400,
             "w" | "week" | "weeks" => 7 * 86400,
+            "y" | "yr" | "year" | "years" => 365 * 86400,
             _ => return None,
         };
         seconds = seconds.checked_add(number.checked_mul(unit)?)?;
@@ -140,10 +181,14 @@ fn amounts(text: &str) -> Option<Vec<(u64, String)>> {
     let mut rest = text.trim();
     let mut amounts = Vec::new();
     while !rest.is_empty() && text.len() <= MOST {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
         let number = rest[..digits].parse().ok()?;
         rest = rest[digits..].trim_start();
-        let word = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let word = rest
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(rest.len());
         amounts.push((number, rest[..word].to_lowercase()));
         rest = rest[word..].trim_start();
     }
@@ -167,6 +212,9 @@ mod tests {
         assert_eq!(closest("Start", keys), Some("start"));
         assert_eq!(closest("memory", keys), None);
         assert_eq!(closest("B", ["A"]), None);
+        assert_eq!(closest("P3", ["P0", "P1"]), None);
+        assert_eq!(closest("bd", ["db"]), Some("db"));
+        assert_eq!(closest("ur", ["url"]), Some("url"));
     }
 
     #[test]
@@ -180,7 +228,14 @@ mod tests {
         ] {
             assert_eq!(period(text).as_deref(), Some(meant), "{text}");
         }
-        for text in ["", "soon", "0s", "1.5h", "5 fortnights", "99999999999999999999s"] {
+        for text in [
+            "",
+            "soon",
+            "0s",
+            "1.5h",
+            "5 fortnights",
+            "99999999999999999999s",
+        ] {
             assert_eq!(period(text), None, "{text}");
         }
         assert_eq!(bytes("512MB").as_deref(), Some("512M"));
@@ -191,10 +246,24 @@ mod tests {
     #[test]
     fn a_text_becomes_a_name_of_its_kind() {
         assert_eq!(slug("My Shop!", "app name").as_deref(), Some("my-shop"));
-        assert_eq!(slug("with-dash", "environment variable name").as_deref(), Some("with_dash"));
-        assert_eq!(slug("secrets/web1/db.age", "secret name").as_deref(), Some("db"));
+        assert_eq!(
+            slug("with-dash", "environment variable name").as_deref(),
+            Some("with_dash")
+        );
+        assert_eq!(
+            slug("secrets/web1/db.age", "secret name").as_deref(),
+            Some("db")
+        );
         assert_eq!(slug("assets", "URL path").as_deref(), Some("/assets"));
         assert_eq!(slug("…", "app name"), None);
+    }
+
+    #[test]
+    fn t20_no_message_steers_a_terminal() {
+        assert_eq!(
+            shortened("a\u{1b}]0;x\n\u{202e}é"),
+            "a\\u{1b}]0;x\\n\\u{202e}é"
+        );
     }
 
     #[test]

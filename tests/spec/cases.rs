@@ -41,7 +41,12 @@ fn summary(spec: &AppSpec, empty: &AppSpec) -> String {
     claims(&mut out, spec);
     for unbuilt in &spec.unbuilt {
         let at = &unbuilt.at;
-        writeln!(out, "not built yet: {} at {}:{}", unbuilt.what, at.line, at.column).unwrap();
+        writeln!(
+            out,
+            "not built yet: {} at {}:{}",
+            unbuilt.what, at.line, at.column
+        )
+        .unwrap();
     }
     out
 }
@@ -49,13 +54,25 @@ fn summary(spec: &AppSpec, empty: &AppSpec) -> String {
 /// What other files of the repo, or the host, must have for it.
 fn claims(out: &mut String, spec: &AppSpec) {
     for port in &spec.ports {
-        let source = port.source.map_or("any".to_owned(), |source| source.to_string());
+        let source = port
+            .source
+            .map_or("any".to_owned(), |source| source.to_string());
         let (number, protocol, at) = (port.number, port.protocol, &port.at);
-        writeln!(out, "port {number} {protocol:?} from {source} at {}:{}", at.line, at.column).unwrap();
+        writeln!(
+            out,
+            "port {number} {protocol:?} from {source} at {}:{}",
+            at.line, at.column
+        )
+        .unwrap();
     }
     for secret in &spec.secrets {
         let at = &secret.at;
-        writeln!(out, "secret {} for {} at {}:{}", secret.name, secret.pointer, at.line, at.column).unwrap();
+        writeln!(
+            out,
+            "secret {} for {} at {}:{}",
+            secret.name, secret.pointer, at.line, at.column
+        )
+        .unwrap();
     }
 }
 
@@ -113,5 +130,10 @@ fn nearly_every_error_says_what_would_be_right() {
         }
     }
     assert!(all > 500, "only {all} errors");
-    assert!(without.len() * 100 <= all, "{} of {all}:\n{}", without.len(), without.join("\n"));
+    assert!(
+        without.len() * 100 <= all,
+        "{} of {all}:\n{}",
+        without.len(),
+        without.join("\n")
+    );
 }

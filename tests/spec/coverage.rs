@@ -38,7 +38,12 @@ fn walk(schema: &Value, at: &[String], found: &mut BTreeSet<Vec<String>>) {
             walk(inner, at, found);
         }
     }
-    for inner in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+    for inner in schema
+        .get("allOf")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
         walk(inner, at, found);
     }
 }
@@ -82,7 +87,9 @@ struct Seen {
 impl Seen {
     fn case(&mut self, file: &Path, good: bool, found: &[Diagnostic]) {
         let text = std::fs::read(file).unwrap();
-        let table = std::str::from_utf8(&text).ok().and_then(|text| text.parse::<toml::Table>().ok());
+        let table = std::str::from_utf8(&text)
+            .ok()
+            .and_then(|text| text.parse::<toml::Table>().ok());
         if let Some(table) = table.filter(|_| good) {
             pointers(&toml::Value::Table(table), "", &mut self.good);
         }
@@ -95,7 +102,9 @@ impl Seen {
     fn assert_covers(&self, name: &str, schema: &Value) {
         let keys = keys(schema);
         let lacking = |seen: &BTreeSet<String>| -> Vec<String> {
-            let lacking = keys.iter().filter(|key| !seen.iter().any(|pointer| fits(key, pointer)));
+            let lacking = keys
+                .iter()
+                .filter(|key| !seen.iter().any(|pointer| fits(key, pointer)));
             lacking.map(|key| key.join(".")).collect()
         };
         let (good, bad) = (lacking(&self.good), lacking(&self.bad));
@@ -134,7 +143,11 @@ fn every_key_of_the_operators_files_stands_in_a_good_and_a_bad_case() {
                 continue;
             };
             let found = remarks(kind, &text, &schemas);
-            let good = !case.file_name().unwrap().to_string_lossy().starts_with("bad-");
+            let good = !case
+                .file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with("bad-");
             seen.case(&file, good, &found);
         }
         seen.assert_covers(kind.file(), &schemas.documents(Vec::new())[kind.schema()]);

@@ -52,16 +52,28 @@ fn read(kind: Kind, text: &str, schemas: &Schemas) -> (Vec<Diagnostic>, Option<S
     match kind {
         Kind::Agent => match AgentConfig::parse(text, kind.name(), schemas) {
             Ok(config) => {
-                let notes = config.notes.clone();
-                let understood = AgentConfig { notes: Vec::new(), ..config };
-                (notes, Some(format!("{understood:#?}")))
+                let repo = config.repo.as_ref().map(|repo| {
+                    format!(
+                        "{} {}:{} every {:?}",
+                        repo.url, repo.branch, repo.path, repo.poll
+                    )
+                });
+                let understood = AgentConfig {
+                    notes: Vec::new(),
+                    repo: None,
+                    ..config.clone()
+                };
+                (config.notes, Some(format!("{understood:#?}\n{repo:?}")))
             }
             Err(found) => (found, None),
         },
         Kind::Host => match HostConfig::parse(text, kind.name(), schemas) {
             Ok(config) => {
                 let notes = config.notes.clone();
-                let understood = HostConfig { notes: Vec::new(), ..config };
+                let understood = HostConfig {
+                    notes: Vec::new(),
+                    ..config
+                };
                 (notes, Some(format!("{understood:#?}")))
             }
             Err(found) => (found, None),
@@ -79,7 +91,9 @@ fn outcome(schemas: &Schemas, case: &Path) -> String {
     let (found, understood) = read(kind, &text, schemas);
     let sources = Sources::from([(kind.name().to_owned(), text)]);
     let told = render(&found, &sources, false);
-    let verdict = understood.map_or("invalid\n".to_owned(), |config| format!("valid\n{config}\n"));
+    let verdict = understood.map_or("invalid\n".to_owned(), |config| {
+        format!("valid\n{config}\n")
+    });
     format!("{told}{verdict}")
 }
 
@@ -99,7 +113,11 @@ fn bad_settings_are_refused_and_good_ones_taken() {
         let kind = Kind::of(&case);
         let text = std::fs::read_to_string(case.join(kind.file())).unwrap();
         let (found, understood) = read(kind, &text, &schemas);
-        assert_eq!(understood.is_some(), name.starts_with("good-"), "{name}: {found:?}");
+        assert_eq!(
+            understood.is_some(),
+            name.starts_with("good-"),
+            "{name}: {found:?}"
+        );
         if name.starts_with("unbuilt-") {
             let others = found.iter().find(|d| !d.message.ends_with("not built yet"));
             assert!(others.is_none(), "{name}: {others:?}");

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use super::Explain;
 use super::words::NameRule;
-use crate::spec::dialect;
 use crate::spec::diagnostic::Diagnostic;
+use crate::spec::dialect;
 use crate::spec::suggest::{did_you_mean, one_of, shortened};
 use crate::spec::tree::{escape, unescape};
 
@@ -25,7 +25,10 @@ impl Explain<'_> {
         let start = |key: &&String| self.tree.place(&format!("{at}/{}", escape(key))).key.start;
         let mut keys: Vec<&String> = keys.iter().collect();
         keys.sort_by_cached_key(start);
-        let told = keys.iter().take(most).map(|key| self.unknown(error, at, key));
+        let told = keys
+            .iter()
+            .take(most)
+            .map(|key| self.unknown(error, at, key));
         (told.collect(), keys.len().saturating_sub(most))
     }
 
@@ -33,7 +36,10 @@ impl Explain<'_> {
         let parent = self.parent(error);
         let pointer = format!("{at}/{}", escape(key));
         if let Some(rule) = key_rule(parent) {
-            return self.tree.key_error(&pointer, rule.refusal(key)).hint(rule.hint(key));
+            return self
+                .tree
+                .key_error(&pointer, rule.refusal(key))
+                .hint(rule.hint(key));
         }
         let shown = shortened(key);
         let value = self.tree.value.pointer(&pointer);
@@ -43,7 +49,11 @@ impl Explain<'_> {
             (true, false) => format!("unknown key `{shown}`"),
             _ => format!("unknown key `{shown}` in {}", self.table(at)),
         };
-        let label = if at.is_empty() && table { "no such section" } else { "no such key" };
+        let label = if at.is_empty() && table {
+            "no such section"
+        } else {
+            "no such key"
+        };
         let diagnostic = self.tree.key_error(&pointer, message).label(label);
         diagnostic.hint(self.unknown_hint(parent, at, key))
     }
@@ -52,11 +62,18 @@ impl Explain<'_> {
         let names = properties(parent);
         let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
         spelling(&names, key)
-            .or_else(|| dialect::modern(at, key))
+            .or_else(|| versioned(&names, key))
+            .or_else(|| self.older(at, key))
             .or_else(|| self.other_file(at, key))
             .or_else(|| self.other_section(at, key))
             .or_else(|| did_you_mean(key, names.iter().copied()))
             .or_else(|| listing(at, &names))
+    }
+
+    /// What an older version of the spec calls it; other files have no older versions.
+    fn older(&self, at: &str, key: &str) -> Option<String> {
+        let is_spec = self.kinds.own.schema["title"] == "hop3.toml";
+        dialect::modern(at, key).filter(|_| is_spec)
     }
 
     fn other_file(&self, at: &str, key: &str) -> Option<String> {
@@ -69,11 +86,17 @@ impl Explain<'_> {
     /// The sections of the same file that have such a key, if they are few.
     fn other_section(&self, at: &str, key: &str) -> Option<String> {
         let schema = &self.kinds.own.schema;
-        if !at.is_empty() && schema.pointer(&format!("/properties/{}", escape(key))).is_some() {
+        let own = schema
+            .pointer(&format!("/properties/{}", escape(key)))
+            .is_some();
+        let value = self.tree.value.pointer(&format!("{at}/{}", escape(key)));
+        if own && value.is_some_and(|value| value.is_object() || is_tables(value)) {
             return Some(format!("`[{key}]` is a section of its own"));
         }
         let sections = properties(schema).filter(|(_, section)| holds(section, key));
-        let sections: Vec<String> = sections.map(|(name, section)| header(name, section)).collect();
+        let sections: Vec<String> = sections
+            .map(|(name, section)| header(name, section))
+            .collect();
         let few = (1..=MOST_SECTIONS).contains(&sections.len());
         few.then(|| format!("`{key}` belongs in {}", one_of(&sections)))
     }
@@ -86,7 +109,9 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
 
 fn holds(section: &Value, key: &str) -> bool {
     let table = section.get("items").unwrap_or(section);
-    table.get("properties").is_some_and(|keys| keys.get(key).is_some())
+    table
+        .get("properties")
+        .is_some_and(|keys| keys.get(key).is_some())
 }
 
 fn header(name: &str, section: &Value) -> String {
@@ -100,9 +125,21 @@ fn header(name: &str, section: &Value) -> String {
 /// The key that is meant when only its spelling is not the house's.
 fn spelling(names: &[&str], key: &str) -> Option<String> {
     let twin = key.replace('_', "-").to_lowercase();
-    let rule = if key.contains('_') { "kebab-case" } else { "lower case" };
+    let rule = if key.contains('_') {
+        "kebab-case"
+    } else {
+        "lower case"
+    };
     (twin != key && names.contains(&twin.as_str()))
         .then(|| format!("keys are written in {rule}: `{twin}`"))
+}
+
+/// `python = …` where `python-version` is meant.
+fn versioned(names: &[&str], key: &str) -> Option<String> {
+    let version = format!("{key}-version");
+    names
+        .contains(&version.as_str())
+        .then(|| format!("use `{version}`"))
 }
 
 fn is_tables(value: &Value) -> bool {
@@ -141,5 +178,7 @@ fn key_rule(schema: &Value) -> Option<NameRule> {
         return NameRule::of_kind(what);
     }
     let patterns = schema.get("patternProperties").and_then(Value::as_object)?;
-    patterns.keys().find_map(|pattern| NameRule::of_pattern(pattern))
+    patterns
+        .keys()
+        .find_map(|pattern| NameRule::of_pattern(pattern))
 }

@@ -8,8 +8,11 @@ use super::words::{NameRule, either, found, in_quotes, without_quotes};
 use super::{Explain, dotted, is_index, rule};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::dialect;
-use crate::spec::suggest::{bytes, closest, did_you_mean, one_of, period, shortened};
-use crate::spec::tree::escape;
+use crate::spec::suggest::{bytes, closest, did_you_mean, one_of, period, shortened, visible};
+use crate::spec::tree::{escape, unescape};
+
+/// Keys whose value may be a credential even where none belongs.
+const CREDENTIALS: [&str; 2] = ["/password", "/basic-auth"];
 
 impl Explain<'_> {
     pub(super) fn bad(&self, error: &ValidationError<'_>, at: &str) -> Diagnostic {
@@ -30,16 +33,31 @@ impl Explain<'_> {
 
     fn other(&self, error: &ValidationError<'_>, at: &str) -> Diagnostic {
         let name = format!("`{}`", dotted(at));
-        let items = |limit: u64| if limit == 1 { "1 item".to_owned() } else { format!("{limit} items") };
-        let count = self.tree.value.pointer(at).and_then(Value::as_array).map_or(0, Vec::len);
+        let items = |limit: u64| {
+            if limit == 1 {
+                "1 item".to_owned()
+            } else {
+                format!("{limit} items")
+            }
+        };
+        let count = self
+            .tree
+            .value
+            .pointer(at)
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len);
         let message = match error.kind() {
             Kind::Constant { expected_value } => format!("{name} must be {expected_value}"),
             Kind::MinItems { limit } => format!("{name} needs at least {}", items(*limit)),
-            Kind::MaxItems { limit } => format!("{name} has {count} items, more than the {limit} that are allowed"),
+            Kind::MaxItems { limit } => {
+                format!("{name} has {count} items, more than the {limit} that are allowed")
+            }
             Kind::PropertyNames { error } => {
                 let key = error.instance().as_str().unwrap_or_default();
                 let message = format!("`{}` cannot be a key of {name}", shortened(key));
-                return self.tree.key_error(&format!("{at}/{}", escape(key)), message);
+                return self
+                    .tree
+                    .key_error(&format!("{at}/{}", escape(key)), message);
             }
             _ => format!("{name}: {}", error.masked()),
         };
@@ -51,9 +69,17 @@ impl Explain<'_> {
     }
 
     /// A key that must be there. Where another key is a slip of it, that is told, and this is not.
-    pub(super) fn lacking(&self, error: &ValidationError<'_>, at: &str, property: &Value) -> Option<Diagnostic> {
+    pub(super) fn lacking(
+        &self,
+        error: &ValidationError<'_>,
+        at: &str,
+        property: &Value,
+    ) -> Option<Diagnostic> {
         let key = property.as_str().unwrap_or_default();
-        let known = self.parent(error).get("properties").and_then(Value::as_object);
+        let known = self
+            .parent(error)
+            .get("properties")
+            .and_then(Value::as_object);
         let table = self.tree.value.pointer(at).and_then(Value::as_object);
         let mut strangers = table
             .into_iter()
@@ -68,27 +94,40 @@ impl Explain<'_> {
         Some(self.tree.key_error(at, message).hint(hint))
     }
 
-    fn wrong_type(&self, at: &str, (parent, kind): (&Value, &TypeKind), value: &Value) -> Diagnostic {
+    fn wrong_type(
+        &self,
+        at: &str,
+        (parent, kind): (&Value, &TypeKind),
+        value: &Value,
+    ) -> Diagnostic {
         let expected = expected_types(parent, kind);
         let words = either(&expected);
         let message = format!("`{}` must be {words}, not {}", dotted(at), found(value));
         let hint = brackets(at, parent, value)
             .or_else(|| one_of_words(parent))
             .or_else(|| without_quotes(&expected, value))
+            .or_else(|| in_quotes(&expected, value).filter(|_| would_fit(parent, value)))
             .or_else(|| name_hint(parent, value))
-            .or_else(|| rule(parent).map(|rule| format!("write {rule}")))
-            .or_else(|| in_quotes(&expected, value));
-        self.tree
-            .error(at, message)
-            .label(format!("expected {words}"))
-            .hint(hint)
+            .or_else(|| rule(parent).map(|rule| format!("write {rule}")));
+        let label = match (expected.as_slice(), bounds(parent)) {
+            ([_], Some((least, most))) => format!("expected {words} from {least} to {most}"),
+            _ => format!("expected {words}"),
+        };
+        let found = self.tree.error(at, message).label(label).hint(hint);
+        if value.is_string() && CREDENTIALS.iter().any(|key| at.ends_with(key)) {
+            return found.redacted();
+        }
+        found
     }
 
     fn wrong_word(&self, at: &str, options: &Value, value: &Value) -> Diagnostic {
         let words = strings(options);
         let Some(text) = value.as_str() else {
             let message = format!("`{}` must be a string, not {}", dotted(at), found(value));
-            return self.tree.error(at, message).hint(format!("it is {}", one_of(&words)));
+            return self
+                .tree
+                .error(at, message)
+                .hint(format!("it is {}", one_of(&words)));
         };
         let message = format!("`{}` cannot be `{}`", dotted(at), shortened(text));
         let hint = did_you_mean(text, words.iter().copied())
@@ -99,9 +138,16 @@ impl Explain<'_> {
     fn wrong_text(&self, at: &str, (parent, pattern): (&Value, &str), value: &Value) -> Diagnostic {
         let text = value.as_str().unwrap_or_default();
         if let Some(rule) = NameRule::of_pattern(pattern) {
-            return self.tree.error(at, rule.refusal(text)).hint(rule.hint(text));
+            return self
+                .tree
+                .error(at, rule.refusal(text))
+                .hint(rule.hint(text));
         }
-        let message = format!("`{}` cannot be `{}`", dotted(at), shortened(text));
+        let message = if text.trim().is_empty() {
+            format!("`{}` is blank", dotted(at))
+        } else {
+            format!("`{}` cannot be `{}`", dotted(at), shortened(text))
+        };
         let near = match parent.get("x-suggest").and_then(Value::as_str) {
             Some("period") => period(text),
             Some("bytes") => bytes(text),
@@ -130,9 +176,14 @@ impl Explain<'_> {
         let Some(rule) = rule(parent) else {
             return self.tree.error(at, format!("`{name}` is not allowed here"));
         };
-        let keys = value.as_object().into_iter().flat_map(serde_json::Map::keys);
+        let keys = value
+            .as_object()
+            .into_iter()
+            .flat_map(serde_json::Map::keys);
         let hint = dialect::modern_form(at, keys).unwrap_or_else(|| format!("write {rule}"));
-        self.tree.error(at, format!("`{name}` is a table of no known form")).hint(hint)
+        self.tree
+            .error(at, format!("`{name}` is a table of no known form"))
+            .hint(hint)
     }
 }
 
@@ -140,7 +191,11 @@ impl Explain<'_> {
 fn expected_types(parent: &Value, kind: &TypeKind) -> Vec<String> {
     let listed = parent.get("type").and_then(Value::as_array);
     if let Some(listed) = listed {
-        return listed.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        return listed
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
     }
     match kind {
         TypeKind::Single(one) => vec![one.to_string()],
@@ -148,22 +203,73 @@ fn expected_types(parent: &Value, kind: &TypeKind) -> Vec<String> {
     }
 }
 
-/// One bracket for two, or two for one.
+/// How a table is written: brackets that are too few or too many, or something else in its place.
 fn brackets(at: &str, schema: &Value, value: &Value) -> Option<String> {
-    let name = dotted(at);
-    if at.split('/').any(|step| !step.is_empty() && is_index(step)) {
+    let name = visible(
+        &at.split('/')
+            .skip(1)
+            .filter(|step| !is_index(step))
+            .map(unescape)
+            .collect::<Vec<_>>()
+            .join("."),
+    );
+    let entry = at.rsplit('/').next().is_some_and(is_index);
+    let inner = at.split('/').skip(1).any(is_index);
+    let is_table = |schema: Option<&Value>| {
+        schema.is_some_and(|schema| schema.get("type").is_some_and(|kind| kind == "object"))
+    };
+    if is_table(schema.get("items")) && !inner {
+        let how = if value.is_object() {
+            "in two brackets"
+        } else {
+            "and its keys below it"
+        };
+        return Some(format!("write `[[{name}]]`, {how}, once for each entry"));
+    }
+    if !is_table(Some(schema)) {
         return None;
     }
-    let of_tables = schema.pointer("/items/type").is_some_and(|kind| kind == "object");
-    if of_tables && value.is_object() {
-        return Some(format!("write `[[{name}]]`, in two brackets, once for each entry"));
+    if let Some(example) = schema.pointer("/examples/0") {
+        return Some(format!("write `{}`", toml_text(example)));
     }
-    let wants_table = schema.get("type").is_some_and(|kind| kind == "object");
-    let tables = value.as_array().is_some_and(|items| items.iter().all(Value::is_object) && !items.is_empty());
-    if wants_table && tables {
+    if entry {
+        return Some(format!(
+            "write `[[{name}]]` and its keys below it, once for each entry"
+        ));
+    }
+    if inner {
+        return None;
+    }
+    let items = value.as_array().map_or(&[][..], Vec::as_slice);
+    if !items.is_empty() && items.iter().all(Value::is_object) {
         return Some(format!("write `[{name}]`, in one bracket: it stands once"));
     }
-    (wants_table && !value.is_array()).then(|| format!("write its keys below a line `[{name}]`"))
+    let first = items.first().and_then(Value::as_str).unwrap_or_default();
+    if schema.pointer("/properties/list").is_some() && !items.is_empty() {
+        return Some(format!(
+            "write `list = [\"{}\"]` below a line `[{name}]`",
+            shortened(first)
+        ));
+    }
+    match first.split_once('=') {
+        Some((key, text)) => Some(format!(
+            "write `{} = \"{}\"` below a line `[{name}]`",
+            visible(key),
+            shortened(text)
+        )),
+        None => Some(format!("write its keys below a line `[{name}]`")),
+    }
+}
+
+/// Whether a number or a truth would be right as a text.
+fn would_fit(schema: &Value, value: &Value) -> bool {
+    let pattern = schema.get("pattern").and_then(Value::as_str);
+    let needs_unit = schema.get("x-suggest").is_some();
+    !needs_unit
+        && pattern.is_none_or(|pattern| {
+            let compiled = fancy_regex::Regex::new(pattern);
+            compiled.is_ok_and(|regex| regex.is_match(&value.to_string()).unwrap_or(false))
+        })
 }
 
 /// A number where a name belongs: the name that is near.
@@ -183,10 +289,19 @@ fn strings(options: &Value) -> Vec<&str> {
     all.filter_map(Value::as_str).collect()
 }
 
+/// The least and the most, where a schema says both.
+fn bounds(schema: &Value) -> Option<(&Value, &Value)> {
+    Some((schema.get("minimum")?, schema.get("maximum")?))
+}
+
 /// The numbers that a schema takes: "from 1 to 100".
 fn range(schema: &Value) -> String {
     let bound = |name: &str| schema.get(name).filter(|bound| bound.is_number());
-    match (bound("minimum"), bound("maximum"), bound("exclusiveMinimum")) {
+    match (
+        bound("minimum"),
+        bound("maximum"),
+        bound("exclusiveMinimum"),
+    ) {
         (Some(least), Some(most), _) => format!("from {least} to {most}"),
         (Some(least), None, _) => format!("at least {least}"),
         (None, Some(most), Some(below)) => format!("above {below} and at most {most}"),
@@ -200,7 +315,9 @@ fn range(schema: &Value) -> String {
 fn toml_text(example: &Value) -> String {
     match example {
         Value::Object(map) => {
-            let pairs = map.iter().map(|(key, value)| format!("{key} = {}", toml_text(value)));
+            let pairs = map
+                .iter()
+                .map(|(key, value)| format!("{key} = {}", toml_text(value)));
             format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
         }
         Value::Array(items) => {

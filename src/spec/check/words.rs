@@ -19,12 +19,18 @@ pub(super) struct NameRule {
 impl NameRule {
     /// Found by the pattern that stands for it in schemas.
     pub(super) fn of_pattern(pattern: &str) -> Option<Self> {
-        Self::all().into_iter().find(|(known, _)| known == pattern).map(|(_, rule)| rule)
+        Self::all()
+            .into_iter()
+            .find(|(known, _)| known == pattern)
+            .map(|(_, rule)| rule)
     }
 
     /// Found by its name.
     pub(super) fn of_kind(what: &str) -> Option<Self> {
-        Self::all().into_iter().map(|(_, rule)| rule).find(|rule| rule.what == what)
+        Self::all()
+            .into_iter()
+            .map(|(_, rule)| rule)
+            .find(|rule| rule.what == what)
     }
 
     fn all() -> Vec<(String, Self)> {
@@ -52,13 +58,23 @@ impl NameRule {
         if self.reserved(text) {
             return format!("`{text}` is a reserved word and cannot be an {}", self.what);
         }
+        if text.trim().is_empty() {
+            let article = if self.what.starts_with(['a', 'e']) {
+                "an"
+            } else {
+                "a"
+            };
+            return format!("{article} {} cannot be empty", self.what);
+        }
         format!("`{}` is not a valid {}", shortened(text), self.what)
     }
 
     /// What would be right, with a name that is close to the text if there is one.
     pub(super) fn hint(&self, text: &str) -> String {
         if self.reserved(text) {
-            return format!("it means something to the host or to a database; `{text}-app` would do");
+            return format!(
+                "it means something to the host or to a database; `{text}-app` would do"
+            );
         }
         let near = slug(text, self.what).filter(|near| near != text && (self.valid)(near));
         match near {
@@ -154,8 +170,12 @@ fn unquoted(wants: &impl Fn(&str) -> bool, text: &str) -> Option<String> {
     if (wants("integer") || wants("number")) && text.parse::<f64>().is_ok_and(f64::is_finite) {
         return Some(format!("write `{}` without quotes", shortened(text)));
     }
-    (wants("array") && !wants("string"))
-        .then(|| format!("put it in brackets: `[\"{}\"]`", shortened(text).escape_debug()))
+    (wants("array") && !wants("string")).then(|| {
+        format!(
+            "put it in brackets: `[\"{}\"]`",
+            shortened(text).escape_debug()
+        )
+    })
 }
 
 #[cfg(test)]

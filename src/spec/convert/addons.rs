@@ -81,7 +81,16 @@ impl Draft<'_> {
                 return None;
             }
         };
-        let word = if self.tree.value.pointer(&format!("{pointer}/type")).is_some() { "type" } else { "name" };
+        let word = if self
+            .tree
+            .value
+            .pointer(&format!("{pointer}/type"))
+            .is_some()
+        {
+            "type"
+        } else {
+            "name"
+        };
         self.linked_or_told(Part::Addon, &format!("{pointer}/{word}"), kind.as_str());
         let settings = self.settings(pointer, &kind, entry.settings);
         Some(AddonInstance {
@@ -101,9 +110,10 @@ impl Draft<'_> {
                 );
                 Some(kind)
             }
-            Err(error) => {
-                let message = format!("`{name}` is not a valid {}", error.what);
-                self.error(&at, message, "add the key `type`");
+            Err(_) => {
+                let hint = "add `type = \"postgres\"` or another type";
+                let message = format!("`[[provider]]` lacks the key `type`, and `{name}` is none");
+                self.error(&at, message, hint);
                 None
             }
         }
@@ -156,7 +166,10 @@ impl Draft<'_> {
                 .map(String::as_str)
                 .chain(COMMON);
             let message = format!("`{kind}` has no setting `{key}`; it is ignored");
-            let (at, hint) = (format!("{pointer}/{}", escape(&key)), did_you_mean(&key, names));
+            let (at, hint) = (
+                format!("{pointer}/{}", escape(&key)),
+                did_you_mean(&key, names),
+            );
             self.remark(|tree| tree.note(&at, message).hint(hint));
         }
         Value::Object(kept)

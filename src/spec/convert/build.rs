@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use hop3_plugin_api::{BuildConfig, EnvKey, EnvTemplate, EnvValue, PluginName};
 
+use super::env_checks::BUILD_HOOKS;
 use super::run::Commands;
-use super::{Draft, env, stays_beneath};
+use super::{Draft, stays_beneath};
 use crate::spec::linked::Part;
 use crate::spec::procfile::Procfile;
 use crate::spec::sections::{Build, BuildEnv, Command, Deploy, Package, Run};
@@ -58,7 +59,12 @@ impl Draft<'_> {
     }
 
     /// A plugin's name; `auto` means none. Upper case is accepted, as it always was.
-    pub(super) fn choice(&mut self, part: Part, pointer: &str, text: Option<&str>) -> Option<PluginName> {
+    pub(super) fn choice(
+        &mut self,
+        part: Part,
+        pointer: &str,
+        text: Option<&str>,
+    ) -> Option<PluginName> {
         let text = text?.to_lowercase();
         if text == "auto" {
             return None;
@@ -80,10 +86,14 @@ impl Draft<'_> {
     /// Tells of a name that planning will refuse on this binary's hosts.
     pub(super) fn linked_or_told(&mut self, part: Part, pointer: &str, name: &str) {
         let linked = &self.schemas.linked;
-        if linked.has(part, name) {
+        let described = part == Part::Addon && self.schemas.addons.contains_key(name);
+        if described || linked.has(part, name) {
             return;
         }
-        let message = format!("this binary brings no {} `{name}`, so it cannot deploy this app", part.word());
+        let message = format!(
+            "this binary brings no {} `{name}`, so it cannot deploy this app",
+            part.word()
+        );
         let hint = linked.instead(part, name);
         self.remark(|tree| tree.value_note(pointer, message).hint(hint));
     }
@@ -110,7 +120,11 @@ impl Draft<'_> {
         };
         if !stays_beneath(directory) {
             let message = format!("the directory `{}` leaves the source", shortened(directory));
-            self.error(pointer, message, "use a relative path without `..`, such as `public`");
+            self.error(
+                pointer,
+                message,
+                "use a relative path without `..`, such as `public`",
+            );
         }
         Some(directory.clone())
     }
@@ -125,7 +139,7 @@ impl Draft<'_> {
             Some(BuildEnv::Values(values)) => {
                 for (key, value) in values {
                     self.refuse_credential(&format!("/build/env/{key}"), value);
-                    self.refuse_loader_hook(&format!("/build/env/{key}"), key, &env::BUILD_HOOKS);
+                    self.refuse_loader_hook(&format!("/build/env/{key}"), key, &BUILD_HOOKS);
                 }
                 values.clone()
             }
@@ -192,7 +206,10 @@ fn hook(own: Option<&Command>, procfile: Option<&String>) -> Vec<String> {
 
 fn packages(section: &Build, run: Option<&Run>) -> Vec<String> {
     let of_run = run.and_then(|run| run.packages.as_ref());
-    let all = [section.packages.as_ref(), of_run].into_iter().flatten().flatten();
+    let all = [section.packages.as_ref(), of_run]
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut packages: Vec<String> = Vec::new();
     for Package(name) in all {
         if !packages.contains(name) {

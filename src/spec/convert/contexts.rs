@@ -28,8 +28,12 @@ impl Draft<'_> {
         let (_, rest) = server.split_once("://").unwrap_or(("", server));
         let authority = rest.split('/').next().unwrap_or_default();
         let query = server.split_once('?').map_or("", |(_, query)| query);
-        let mut names = query.split('&').filter_map(|pair| pair.split_once('=').map(|(name, _)| name));
-        let password = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+        let mut names = query
+            .split('&')
+            .filter_map(|pair| pair.split_once('=').map(|(name, _)| name));
+        let password = authority
+            .rsplit_once('@')
+            .is_some_and(|(user, _)| user.contains(':'));
         if password || names.any(|name| SECRET_PARAMETERS.contains(&name.to_lowercase().as_str())) {
             let message = "the server's address holds a credential, and everybody who can read the repository can read it";
             let hint = "write the address alone; the client asks for the rest";

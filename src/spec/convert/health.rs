@@ -37,7 +37,10 @@ impl Draft<'_> {
 
     /// A key that has no effect, for another one stands too.
     pub(super) fn outdone(&mut self, pointer: &str, winner: &str) {
-        self.note(pointer, format!("without effect here: `{winner}` stands too and wins"));
+        self.note(
+            pointer,
+            format!("without effect here: `{winner}` stands too and wins"),
+        );
     }
 
     fn health_path(&mut self, own: Option<&String>, older: Option<String>) -> Option<String> {
@@ -75,7 +78,9 @@ impl Draft<'_> {
 
 /// The path alone, where a whole address is written.
 fn health_hint(path: &str) -> String {
-    let bare = path.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
+    let bare = path
+        .split_once("://")
+        .and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
     let word = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     let near = bare.map(str::to_owned).or_else(|| {
         let plain = !path.is_empty() && path.chars().all(word) && !path.starts_with('/');

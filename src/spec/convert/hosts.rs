@@ -61,8 +61,11 @@ impl Draft<'_> {
                 return Vec::new();
             }
             (None, None) => {
-                if !self.in_doubt(at) {
-                    let message = format!("`[{}]` lacks the key `list`", crate::spec::check::dotted(at));
+                if !self.slips(at) {
+                    let message = format!(
+                        "`[{}]` lacks the key `list`",
+                        crate::spec::check::dotted(at)
+                    );
                     self.key_error(at, message, "add `list = [\"shop.example\"]`");
                 }
                 return Vec::new();
@@ -70,8 +73,15 @@ impl Draft<'_> {
         };
         let numbered = list.iter().enumerate();
         numbered
-            .map(|(index, text)| (format!("{at}/{word}/{index}"), text.clone()))
+            .filter_map(|(index, text)| Some((format!("{at}/{word}/{index}"), text.clone()?)))
             .collect()
+    }
+
+    /// Whether the schema refused the whole, or a key that may have been meant for the list.
+    fn slips(&self, at: &str) -> bool {
+        let policies = [format!("{at}/_policy"), format!("{at}/policy")];
+        let mut faulty = self.faulty.iter().filter(|part| !policies.contains(part));
+        faulty.any(|part| part == at || part.starts_with(&format!("{at}/")))
     }
 
     fn domains_policy(&mut self, at: &str, domains: &Domains) {
@@ -127,7 +137,11 @@ impl Draft<'_> {
     fn host(&mut self, pointer: &str, text: &str) -> Option<HostName> {
         let host = normal(text);
         if host.is_none() {
-            let message = format!("`{}` is not a valid host name", shortened(text));
+            let message = if text.trim().is_empty() {
+                "a host name cannot be empty".to_owned()
+            } else {
+                format!("`{}` is not a valid host name", shortened(text))
+            };
             self.error(pointer, message, host_hint(text));
         }
         host
@@ -162,8 +176,14 @@ fn host_hint(text: &str) -> String {
     if text.contains('*') {
         return "`*.` may stand at the beginning only, for one part: `*.shop.example`; `_` alone catches every name".to_owned();
     }
-    if let Some(part) = bare.split('.').find(|part| idna::domain_to_ascii(part).is_err()) {
-        return format!("`{}` is not a part that a host name can have", shortened(part));
+    if let Some(part) = bare
+        .split('.')
+        .find(|part| idna::domain_to_ascii(part).is_err())
+    {
+        return format!(
+            "`{}` is not a part that a host name can have",
+            shortened(part)
+        );
     }
     "write parts of letters, digits and `-`, with dots between: `shop.example`; each has at most 63 characters, all have 253".to_owned()
 }
@@ -190,8 +210,20 @@ mod tests {
             assert_eq!(host(text).as_deref(), Some(form), "{text}");
         }
         for bad in [
-            "", ".", "a..b", "xn--zz--zz.test", "a_b.test", "*", "*.", "a.*.test", "a\n.test", "-a.test",
-            "[::1]", "a b", "a.test..", "_.test",
+            "",
+            ".",
+            "a..b",
+            "xn--zz--zz.test",
+            "a_b.test",
+            "*",
+            "*.",
+            "a.*.test",
+            "a\n.test",
+            "-a.test",
+            "[::1]",
+            "a b",
+            "a.test..",
+            "_.test",
         ] {
             assert_eq!(host(bad), None, "{bad}");
         }
@@ -202,7 +234,10 @@ mod tests {
 
     #[test]
     fn a_whole_address_is_told_its_name() {
-        assert_eq!(host_hint("https://shop.test/x"), "write the name alone: `shop.test`");
+        assert_eq!(
+            host_hint("https://shop.test/x"),
+            "write the name alone: `shop.test`"
+        );
         assert!(host_hint("my_app.test").ends_with("`my-app.test`"));
         assert!(host_hint("*").starts_with("`*.`"));
     }

@@ -18,7 +18,9 @@ impl Draft<'_> {
             self.moments(&at);
             let Some(job) = job else { continue };
             match first.get(job.name.as_str()) {
-                Some(other) => self.same_name(&at, &format!("/jobs/{other}"), ("job", job.name.as_str())),
+                Some(other) => {
+                    self.same_name(&at, &format!("/jobs/{other}"), ("job", job.name.as_str()))
+                }
                 None => drop(first.insert(job.name.as_str(), index)),
             }
         }
@@ -44,7 +46,11 @@ impl Draft<'_> {
             "give each a name of its own".to_owned(),
         );
         let other = format!("{other}/name");
-        self.conflict(&format!("{at}/name"), (&other, "it stands here first"), words);
+        self.conflict(
+            &format!("{at}/name"),
+            (&other, "it stands here first"),
+            words,
+        );
     }
 
     /// Five cron fields, of which some moment fits.
@@ -67,12 +73,14 @@ impl Draft<'_> {
 fn near_zone(name: &str) -> String {
     let names = || TZ_VARIANTS.iter().map(|zone| zone.name());
     let place = name.trim().replace(' ', "_").to_lowercase();
-    let by_place = || names().find(|zone| zone.to_lowercase().rsplit('/').next() == Some(place.as_str()));
+    let by_place =
+        || names().find(|zone| zone.to_lowercase().rsplit('/').next() == Some(place.as_str()));
     let same = names().find(|zone| zone.to_lowercase() == place);
     match same.or_else(by_place) {
         Some(zone) => format!("write `{zone}`"),
-        None => did_you_mean(name, names())
-            .unwrap_or_else(|| "write a place of the IANA database, such as `Europe/Paris`, or `UTC`".to_owned()),
+        None => did_you_mean(name, names()).unwrap_or_else(|| {
+            "write a place of the IANA database, such as `Europe/Paris`, or `UTC`".to_owned()
+        }),
     }
 }
 

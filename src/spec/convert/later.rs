@@ -73,7 +73,11 @@ impl Draft<'_> {
                 format!("keep `{kebab}`"),
             );
             let other = format!("{table}/{kebab}");
-            self.conflict(&format!("{table}/{older}"), (&other, "it stands here too"), words);
+            self.conflict(
+                &format!("{table}/{older}"),
+                (&other, "it stands here too"),
+                words,
+            );
         }
     }
 }
@@ -87,7 +91,11 @@ fn collect_twins(value: &Value, at: &str, twins: &mut Vec<(String, String, Strin
                 if *key != kebab && map.contains_key(&kebab) {
                     twins.push((at.to_owned(), key.clone(), kebab));
                 }
-                collect_twins(inner, &format!("{at}/{}", crate::spec::tree::escape(key)), twins);
+                collect_twins(
+                    inner,
+                    &format!("{at}/{}", crate::spec::tree::escape(key)),
+                    twins,
+                );
             }
         }
         Value::Array(items) => {

@@ -9,7 +9,11 @@ use crate::spec::sections::{Backup, Port, Volume, VolumeKind};
 use crate::spec::suggest::shortened;
 
 /// Ports of the host that no app can have, with whose they are.
-const RESERVED: [(u16, &str); 3] = [(22, "the host's SSH"), (80, "the proxy"), (443, "the proxy")];
+const RESERVED: [(u16, &str); 3] = [
+    (22, "the host's SSH"),
+    (80, "the proxy"),
+    (443, "the proxy"),
+];
 
 impl Draft<'_> {
     /// `[[ports]]`, each once.
@@ -18,7 +22,9 @@ impl Draft<'_> {
         for (index, port) in ports.into_iter().flatten().enumerate() {
             let Some(port) = port else { continue };
             let claim = self.port(&format!("/ports/{index}"), port);
-            let same = |other: &&PortClaim| (other.number, other.protocol) == (claim.number, claim.protocol);
+            let same = |other: &&PortClaim| {
+                (other.number, other.protocol) == (claim.number, claim.protocol)
+            };
             match claims.iter().find(same) {
                 Some(first) => {
                     let words = (
@@ -51,7 +57,10 @@ impl Draft<'_> {
             protocol: port.protocol.unwrap_or_default(),
             name: port.name.clone(),
             source: self.network(&format!("{at}/source"), port.source.as_deref()),
-            at: self.tree.source.position(self.tree.place(&pointer).value.start),
+            at: self
+                .tree
+                .source
+                .position(self.tree.place(&pointer).value.start),
             pointer,
         }
     }
@@ -60,7 +69,9 @@ impl Draft<'_> {
         let text = source.filter(|text| *text != "any")?;
         let hint = match Network::parse(text) {
             Ok(network) => return Some(network),
-            Err(NotANetwork::Six) => "only IPv4 networks can be named, such as `10.0.0.0/24`, or `any`",
+            Err(NotANetwork::Six) => {
+                "only IPv4 networks can be named, such as `10.0.0.0/24`, or `any`"
+            }
             Err(NotANetwork::Prefix) => "the number after the `/` is from 0 to 32",
             Err(NotANetwork::Address) => "write `any`, or an IPv4 network such as `10.0.0.0/24`",
         };
@@ -77,22 +88,36 @@ impl Draft<'_> {
             let at = format!("/volumes/{index}");
             self.volume(&at, volume);
             if let Some(other) = names.insert(volume.name.as_str(), index) {
-                self.same_name(&at, &format!("/volumes/{other}"), ("volume", volume.name.as_str()));
+                self.same_name(
+                    &at,
+                    &format!("/volumes/{other}"),
+                    ("volume", volume.name.as_str()),
+                );
             }
             if let Some(other) = targets.insert(normal(&volume.target), index) {
                 let words = (
-                    format!("two volumes have the target `{}`", shortened(&volume.target)),
+                    format!(
+                        "two volumes have the target `{}`",
+                        shortened(&volume.target)
+                    ),
                     "give each a target of its own".to_owned(),
                 );
                 let other = format!("/volumes/{other}/target");
-                self.conflict(&format!("{at}/target"), (&other, "it stands here first"), words);
+                self.conflict(
+                    &format!("{at}/target"),
+                    (&other, "it stands here first"),
+                    words,
+                );
             }
         }
     }
 
     fn volume(&mut self, at: &str, volume: &Volume) {
         if !stays_beneath(&volume.target) || normal(&volume.target).is_empty() {
-            let message = format!("the target `{}` is not a directory below the source", shortened(&volume.target));
+            let message = format!(
+                "the target `{}` is not a directory below the source",
+                shortened(&volume.target)
+            );
             let hint = "write a relative path without `..`, such as `public/uploads`";
             self.error(&format!("{at}/target"), message, hint);
         }
@@ -106,8 +131,15 @@ impl Draft<'_> {
         let Some(backup) = backup else { return };
         for (index, path) in backup.paths.iter().flatten().enumerate() {
             if !stays_beneath(path) {
-                let message = format!("`{}` is not a path below the app's directory", shortened(path));
-                self.error(&format!("/backup/paths/{index}"), message, "use a relative path without `..`");
+                let message = format!(
+                    "`{}` is not a path below the app's directory",
+                    shortened(path)
+                );
+                self.error(
+                    &format!("/backup/paths/{index}"),
+                    message,
+                    "use a relative path without `..`",
+                );
             }
         }
         if let Some(schedule) = &backup.schedule {

@@ -4,6 +4,7 @@ mod addons;
 mod build;
 mod contexts;
 mod env;
+mod env_checks;
 mod health;
 mod hosts;
 mod jobs;
@@ -204,8 +205,15 @@ impl<'a> Draft<'a> {
         });
     }
 
-    /// No text of a spec reaches a program if it cannot: programs take no NUL byte.
+    /// No text of a spec reaches a program if it cannot: programs take no NUL byte. It can only be written as an escape.
     fn unpassable(&mut self) {
+        let text = &self.tree.source.text;
+        if !["u0000", "U00000000", "x00"]
+            .iter()
+            .any(|escape| text.contains(escape))
+        {
+            return;
+        }
         let texts = self.tree.places().filter(|(pointer, _)| {
             let text = self.tree.value.pointer(pointer).and_then(Value::as_str);
             text.is_some_and(|text| text.contains('\0'))
@@ -213,7 +221,11 @@ impl<'a> Draft<'a> {
         let pointers: Vec<String> = texts.map(|(pointer, _)| pointer.to_owned()).collect();
         for pointer in pointers {
             let hint = "remove `\\u0000`, or encode the text";
-            self.error(&pointer, "no program can be given a text with a NUL byte", hint);
+            self.error(
+                &pointer,
+                "no program can be given a text with a NUL byte",
+                hint,
+            );
         }
     }
 
@@ -221,7 +233,11 @@ impl<'a> Draft<'a> {
         if let Some(id) = metadata.and_then(|metadata| metadata.id.clone()) {
             if metadata.is_some_and(|metadata| metadata.moved_from.as_ref() == Some(&id)) {
                 let hint = "write the name that the app had before, or remove the key";
-                self.error("/metadata/moved-from", format!("`{id}` is the app's name now"), hint);
+                self.error(
+                    "/metadata/moved-from",
+                    format!("`{id}` is the app's name now"),
+                    hint,
+                );
             }
             return Some(id);
         }
@@ -242,7 +258,11 @@ impl<'a> Draft<'a> {
         };
         let defaults = DeploySettings::default();
         DeploySettings {
-            deployer: self.choice(Part::Deployer, "/deploy/deployer", section.deployer.as_deref()),
+            deployer: self.choice(
+                Part::Deployer,
+                "/deploy/deployer",
+                section.deployer.as_deref(),
+            ),
             after: section.after.clone().unwrap_or_default(),
             strategy: match section.strategy {
                 Some(RolloutStrategy::Recreate) => Strategy::Recreate,
@@ -285,7 +305,10 @@ impl<'a> Draft<'a> {
         const RUNTIMES: [&str; 2] = ["docker", "docker-compose"];
         let runtime = section.and_then(|docker| docker.runtime.as_deref());
         if let Some(runtime) = runtime.filter(|runtime| !RUNTIMES.contains(runtime)) {
-            let message = format!("without effect here: there is no runtime `{}`", shortened(runtime));
+            let message = format!(
+                "without effect here: there is no runtime `{}`",
+                shortened(runtime)
+            );
             let hint = did_you_mean(runtime, RUNTIMES);
             let hint = hint.unwrap_or_else(|| format!("it is {}", one_of(&RUNTIMES)));
             self.remark(|tree| tree.value_note("/docker/runtime", message).hint(hint));
@@ -306,7 +329,11 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Where everything stands; nothing for a spec that cannot be used.
     fn positions(&self, procfile: &Procfile) -> BTreeMap<String, Position> {
+        if self.told > 0 || !self.faulty.is_empty() {
+            return BTreeMap::new();
+        }
         let places = self.tree.places().map(|(pointer, place)| {
             (
                 pointer.to_owned(),

@@ -8,7 +8,11 @@ impl Draft<'_> {
         let Some(admin) = admin else { return };
         if admin.username.is_none() && admin.email.is_none() && !self.in_doubt("/admin") {
             let hint = "add `username = \"admin\"`, or `email = \"operator\"`, or both";
-            self.key_error("/admin", "`[admin]` says nothing of who the administrator is", hint);
+            self.key_error(
+                "/admin",
+                "`[admin]` says nothing of who the administrator is",
+                hint,
+            );
             return;
         }
         let (name, there) = match admin.login {
@@ -18,7 +22,11 @@ impl Draft<'_> {
         };
         if !there && !self.in_doubt(&format!("/admin/{name}")) {
             let message = format!("nobody can log in with the `{name}`, for there is none");
-            self.error("/admin/login", message, format!("add `{name}`, or remove `login`"));
+            self.error(
+                "/admin/login",
+                message,
+                format!("add `{name}`, or remove `login`"),
+            );
         }
     }
 }

@@ -86,15 +86,22 @@ impl Draft<'_> {
             match rest {
                 "HTTPS_ONLY" | "STATIC_PATHS" => {}
                 _ if rest.contains("INCLUDE") => {
-                    let message = format!("`{name}` would put a file into the proxy's configuration");
+                    let message =
+                        format!("`{name}` would put a file into the proxy's configuration");
                     self.key_error(&pointer, message, "use the keys of `[proxy]`");
                 }
-                "SOCKET" => self.unbuilt(&pointer, format!("[env] {name}: a socket of the app's own")),
+                "SOCKET" => {
+                    self.unbuilt(&pointer, format!("[env] {name}: a socket of the app's own"))
+                }
                 _ if rest.starts_with("CACHE") => {
                     self.unbuilt(&pointer, format!("[env] {name}, which is `[proxy] cache`"));
                 }
                 "SERVER_NAME" => self.variable_note(&pointer, name, "use `[domains] list`"),
-                _ => self.variable_note(&pointer, name, "the keys of `[proxy]` say what a proxy can be told"),
+                _ => self.variable_note(
+                    &pointer,
+                    name,
+                    "the keys of `[proxy]` say what a proxy can be told",
+                ),
             }
         }
     }

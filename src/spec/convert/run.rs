@@ -93,13 +93,16 @@ impl Draft<'_> {
 
     /// Only one worker can answer requests; the Procfile alone is checked where it is read.
     fn one_web_kind(&mut self, workers: &BTreeMap<WorkerName, String>, procfile: &Procfile) {
-        let kinds = WEB_KINDS.into_iter().filter(|kind| workers.contains_key(*kind));
+        let kinds = WEB_KINDS
+            .into_iter()
+            .filter(|kind| workers.contains_key(*kind));
         let kinds: Vec<&str> = kinds.collect();
         let [first, second, ..] = kinds.as_slice() else {
             return;
         };
         let at = self.worker_position(second, procfile);
-        let what = format!("a worker `{second}` beside `{first}`, of which only one can answer requests");
+        let what =
+            format!("a worker `{second}` beside `{first}`, of which only one can answer requests");
         self.unbuilt.push(Unbuilt { what, at });
     }
 
@@ -142,9 +145,16 @@ impl Draft<'_> {
                 self.error("/run/workers/cron", problem, hint);
             }
         }
-        let what = if own { "[run.workers] cron" } else { "the Procfile's `cron`" };
+        let what = if own {
+            "[run.workers] cron"
+        } else {
+            "the Procfile's `cron`"
+        };
         let at = self.worker_position("cron", procfile);
-        self.unbuilt.push(Unbuilt { what: what.to_owned(), at });
+        self.unbuilt.push(Unbuilt {
+            what: what.to_owned(),
+            at,
+        });
     }
 
     fn worker_position(&self, kind: &str, procfile: &Procfile) -> crate::spec::Position {

@@ -56,7 +56,11 @@ impl Draft<'_> {
             "keep one of the two".to_owned(),
         );
         let other = format!("/source/{first}");
-        self.conflict(&format!("/source/{second}"), (&other, "the other one"), words);
+        self.conflict(
+            &format!("/source/{second}"),
+            (&other, "the other one"),
+            words,
+        );
     }
 
     /// Keys that go with another kind of source.
@@ -77,7 +81,10 @@ impl Draft<'_> {
     fn git(&mut self, section: &SourceSection) {
         self.address("/source/git", section.git.as_deref(), &["https", "ssh"]);
         self.directory(section);
-        let refs: Vec<&str> = REFS.into_iter().filter(|key| self.has_source(key)).collect();
+        let refs: Vec<&str> = REFS
+            .into_iter()
+            .filter(|key| self.has_source(key))
+            .collect();
         match refs.as_slice() {
             [_] => {}
             [] => {
@@ -110,15 +117,25 @@ impl Draft<'_> {
         let Some(text) = text else { return };
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
         let authority = rest.split('/').next().unwrap_or_default();
-        if authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')) {
+        if authority
+            .rsplit_once('@')
+            .is_some_and(|(user, _)| user.contains(':'))
+        {
             let message = "the address holds a password, and everybody who can read the config repo can read it";
             let hint = "remove it; the operator gives access in agent.toml";
             self.tell(|tree| tree.error(pointer, message).hint(hint).redacted());
             return;
         }
         let scheme = if scp_like(text) { "ssh" } else { scheme };
-        if !schemes.contains(&scheme) || !plain(text) || authority.is_empty() || authority.starts_with('-') {
-            let message = format!("`{}` is not an address that can be fetched", shortened(text));
+        if !schemes.contains(&scheme)
+            || !plain(text)
+            || authority.is_empty()
+            || authority.starts_with('-')
+        {
+            let message = format!(
+                "`{}` is not an address that can be fetched",
+                shortened(text)
+            );
             let example = if schemes.contains(&"ssh") {
                 "write it as the forge shows it: `https://forge.example/shop.git`"
             } else {
@@ -132,7 +149,10 @@ impl Draft<'_> {
         let image = section.image.as_deref()?;
         if !pinned(image) {
             let name = image.split(['@', ' ']).next().unwrap_or_default();
-            let hint = format!("pin it by digest: `{}@sha256:<64 hexadecimal digits>`", shortened(name));
+            let hint = format!(
+                "pin it by digest: `{}@sha256:<64 hexadecimal digits>`",
+                shortened(name)
+            );
             self.error("/source/image", "the image is not pinned by digest", hint);
         }
         Some(SourceSpec::Image(image.to_owned()))
@@ -142,7 +162,9 @@ impl Draft<'_> {
 /// `git@forge.example:shop.git`
 fn scp_like(text: &str) -> bool {
     let user = text.split_once('@').map(|(user, _)| user);
-    !text.contains("://") && text.contains(':') && user.is_some_and(|user| !user.contains(['/', ':']))
+    !text.contains("://")
+        && text.contains(':')
+        && user.is_some_and(|user| !user.contains(['/', ':']))
 }
 
 fn plain(text: &str) -> bool {

@@ -45,7 +45,11 @@ impl Draft<'_> {
     fn static_pair(&mut self, pointer: &str, pair: &str, all: &mut BTreeMap<String, String>) {
         let Some((url, directory)) = pair.split_once(':') else {
             let message = format!("`{}` names no directory", shortened(pair));
-            self.error(pointer, message, "write `/assets:public/assets`, pairs separated by commas");
+            self.error(
+                pointer,
+                message,
+                "write `/assets:public/assets`, pairs separated by commas",
+            );
             return;
         };
         match url.parse::<UrlPath>() {
@@ -74,7 +78,10 @@ impl Draft<'_> {
         let message = format!("the directory `{}` leaves the source", shortened(directory));
         let relative = directory.trim_start_matches('/');
         let hint = if stays_beneath(relative) {
-            format!("write `\"{}\"`, from the source's root", shortened(relative))
+            format!(
+                "write `\"{}\"`, from the source's root",
+                shortened(relative)
+            )
         } else {
             "use a relative path without `..`".to_owned()
         };

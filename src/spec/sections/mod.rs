@@ -5,13 +5,13 @@
 
 #[macro_use]
 mod common;
-mod names;
 mod build;
 mod deploy;
 mod elsewhere;
 mod env;
 mod jobs;
 mod machine;
+mod names;
 mod people;
 mod run;
 mod waf;

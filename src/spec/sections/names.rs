@@ -142,7 +142,9 @@ fn secret_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.chars().all(rest)
-        && std::path::Path::new(text).extension().is_none_or(|extension| extension != "age")
+        && std::path::Path::new(text)
+            .extension()
+            .is_none_or(|extension| extension != "age")
 }
 
 fn job_name(text: &str) -> bool {

@@ -38,13 +38,16 @@ text!(
 
 /// Something, one `@`, and a domain with a dot inside.
 fn address(text: &str) -> bool {
-    let plain = |part: &str| !part.is_empty() && !part.contains(|c: char| c == '@' || c.is_whitespace());
+    let plain =
+        |part: &str| !part.is_empty() && !part.contains(|c: char| c == '@' || c.is_whitespace());
     let Some((user, domain)) = text.split_once('@') else {
         return false;
     };
     let dots = domain.match_indices('.');
     let mut halves = dots.map(|(at, _)| (&domain[..at], &domain[at + 1..]));
-    plain(user) && plain(domain) && halves.any(|(left, right)| !left.is_empty() && !right.is_empty())
+    plain(user)
+        && plain(domain)
+        && halves.any(|(left, right)| !left.is_empty() && !right.is_empty())
 }
 
 /// What is typed to log in.
