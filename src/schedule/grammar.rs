@@ -12,14 +12,15 @@ const LENGTH_LIMIT: usize = 600;
 pub(super) const BLANKS: [char; 2] = [' ', '\t'];
 
 /// Short names that other programs have for schedules, and what they stand for.
-const NICKNAMES: [(&str, &str); 7] = [
-    ("@yearly", "0 0 1 1 *"),
-    ("@annually", "0 0 1 1 *"),
-    ("@monthly", "0 0 1 * *"),
-    ("@weekly", "0 0 * * 0"),
-    ("@daily", "0 0 * * *"),
-    ("@midnight", "0 0 * * *"),
-    ("@hourly", "0 * * * *"),
+const NICKNAMES: [(&str, &str); 8] = [
+    ("yearly", "0 0 1 1 *"),
+    ("annually", "0 0 1 1 *"),
+    ("monthly", "0 0 1 * *"),
+    ("weekly", "0 0 * * 0"),
+    ("daily", "0 0 * * *"),
+    ("midnight", "0 0 * * *"),
+    ("nightly", "0 0 * * *"),
+    ("hourly", "0 * * * *"),
 ];
 
 /// A schedule as it is written.
@@ -155,9 +156,10 @@ fn without_seconds(text: &str) -> Option<&str> {
 
 fn miscounted(text: &str) -> Mistake {
     let words = words(text);
+    let name = text.trim().trim_start_matches('@');
     let nickname = NICKNAMES
         .iter()
-        .find(|(name, _)| text.trim().eq_ignore_ascii_case(name));
+        .find(|(nickname, _)| name.eq_ignore_ascii_case(nickname));
     let hint = match (words.len(), nickname) {
         (_, Some((_, meaning))) => format!("write `{meaning}`"),
         (6, _) if without_seconds(text).is_some() => {
@@ -355,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_hint_says_what_to_write() {
-        assert_eq!(hint("@daily").as_deref(), Some("write `0 0 * * *`"));
+        assert_eq!(hint("daily").as_deref(), Some("write `0 0 * * *`"));
         assert_eq!(hint("0 22-4 * * *").as_deref(), Some("write `22-23,0-4`"));
         assert_eq!(
             hint("0 0 * * sat-mon").as_deref(),

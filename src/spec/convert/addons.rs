@@ -110,9 +110,10 @@ impl Draft<'_> {
                 );
                 Some(kind)
             }
-            Err(error) => {
-                let message = format!("`{name}` is not a valid {}", error.what);
-                self.error(&at, message, "add the key `type`");
+            Err(_) => {
+                let hint = "add `type = \"postgres\"` or another type";
+                let message = format!("`[[provider]]` lacks the key `type`, and `{name}` is none");
+                self.error(&at, message, hint);
                 None
             }
         }

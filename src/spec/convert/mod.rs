@@ -5,6 +5,7 @@ mod build;
 mod claims;
 mod contexts;
 mod env;
+mod env_checks;
 mod health;
 mod hosts;
 mod jobs;
@@ -212,8 +213,15 @@ impl<'a> Draft<'a> {
         });
     }
 
-    /// No text of a spec reaches a program if it cannot: programs take no NUL byte.
+    /// No text of a spec reaches a program if it cannot: programs take no NUL byte. It can only be written as an escape.
     fn unpassable(&mut self) {
+        let text = &self.tree.source.text;
+        if !["u0000", "U00000000", "x00"]
+            .iter()
+            .any(|escape| text.contains(escape))
+        {
+            return;
+        }
         let texts = self.tree.places().filter(|(pointer, _)| {
             let text = self.tree.value.pointer(pointer).and_then(Value::as_str);
             text.is_some_and(|text| text.contains('\0'))

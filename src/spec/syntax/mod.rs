@@ -1,5 +1,7 @@
 //! What the TOML parser has against a file, in words for somebody who does not know TOML: what stands there, and what to write instead.
 
+mod twice;
+
 use std::ops::Range;
 
 use super::diagnostic::{Diagnostic, Related};
@@ -70,6 +72,9 @@ impl<'a> Slip<'a> {
             "missing comma between array elements" | "missing comma between key-value pairs" => {
                 first.opens_late() && self.problem.starts_with("missing comma")
             }
+            "string values must be quoted" => {
+                first.is_header() && self.problem.starts_with("missing comma")
+            }
             _ => false,
         };
         if again && first.problem != self.problem {
@@ -82,6 +87,18 @@ impl<'a> Slip<'a> {
     fn opens_late(&self) -> bool {
         self.before().trim().is_empty()
             && (self.rest().starts_with('[') || self.rest().contains('='))
+    }
+
+    /// Whether the line is that of a section, read as a list in a list.
+    fn is_header(&self) -> bool {
+        let name = self.text().trim().trim_start_matches('[');
+        let name = name.trim_end_matches(']');
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let bracket = self.before().trim_start().starts_with('[');
+        bracket
+            && self.text().trim_end().ends_with(']')
+            && !name.is_empty()
+            && name.chars().all(plain)
     }
 
     fn row(&self) -> Range<usize> {
@@ -114,24 +131,21 @@ impl<'a> Slip<'a> {
             .iter()
             .find(|m| self.text().starts_with(**m))
         {
-            return self.told(
-                format!("`{marker}` is left over from a git merge"),
-                "decide between the two versions and remove the marks",
-            );
+            let start = self.row().start;
+            let message = format!("`{marker}` is left over from a git merge");
+            let found = self.source.error(start..start + marker.len(), message);
+            return found.hint("decide between the two versions and remove the marks");
         }
         match self.problem {
+            "string values must be quoted" if self.is_header() => self.left_open(),
             "string values must be quoted" => self.unquoted(),
             "invalid boolean" | "invalid float" => self.bare_word(),
             "invalid unquoted key" => self.bad_key(),
             "key with no value" => self.no_value(),
             "duplicate key" => self.twice(),
             "invalid basic string" | "invalid literal string" => self.open_text(),
-            "missing comma between array elements" if self.opens_late() => {
-                self.left_open(('[', ']'), "list")
-            }
-            "missing comma between key-value pairs" if self.opens_late() => {
-                self.left_open(('{', '}'), "table")
-            }
+            "missing comma between array elements" if self.opens_late() => self.left_open(),
+            "missing comma between key-value pairs" if self.opens_late() => self.left_open(),
             _ => self.plain(),
         }
     }
@@ -339,77 +353,27 @@ impl<'a> Slip<'a> {
     }
 
     /// Something in brackets that begins on an earlier line and does not end.
-    fn left_open(&self, (open, close): (char, char), what: &str) -> Diagnostic {
+    fn left_open(&self) -> Diagnostic {
         let text = &self.source.text[..self.row().start];
-        let opened = text.rmatch_indices(open).map(|(at, _)| at);
-        let opened = opened
-            .into_iter()
-            .find(|at| text[..*at].trim_end().ends_with('='));
-        let diagnostic = self.told(
-            format!("the {what} before this line has no `{close}`"),
-            format!("close it with `{close}`"),
-        );
-        match opened {
-            Some(at) => diagnostic.related(self.related(at..at + 1, "it begins here")),
-            None => diagnostic,
-        }
+        let mut openings = text.rmatch_indices(['[', '{']);
+        let opened =
+            openings.find(|(at, _)| text[..*at].trim_end_matches([' ', '\t']).ends_with('='));
+        let Some((at, open)) = opened else {
+            return self.told(self.problem, "close what is open before this line");
+        };
+        let (what, close) = if open == "[" {
+            ("list", "]")
+        } else {
+            ("table", "}")
+        };
+        let message = format!("the {what} before this line has no `{close}`");
+        let diagnostic = self.told(message, format!("close it with `{close}`"));
+        diagnostic.related(self.related(at..at + 1, "it begins here"))
     }
 
     fn related(&self, span: Range<usize>, label: &str) -> Related {
         self.source.related(span, label)
     }
-
-    fn twice(&self) -> Diagnostic {
-        let name = &self.source.text[self.span.clone()];
-        let header = self.text().trim_start().starts_with('[');
-        let what = if header { self.text().trim() } else { name };
-        let diagnostic = self.told(
-            format!("`{}` stands here a second time", shortened(what)),
-            "remove one of the two, or merge them",
-        );
-        match self.first(header) {
-            Some(span) => diagnostic.related(self.related(span, "it stands here first")),
-            None => diagnostic,
-        }
-    }
-
-    /// Where a key or section that stands twice stands first.
-    fn first(&self, header: bool) -> Option<Range<usize>> {
-        let before = &self.source.text[..self.row().start];
-        let name = self.source.text[self.span.clone()].trim();
-        let path = self.text().trim().trim_matches(['[', ']']);
-        let mut at = 0;
-        let mut found = None;
-        for line in before.split_inclusive('\n') {
-            let text = line.trim();
-            let same = if header {
-                opens(text, path)
-            } else {
-                key_of(text) == Some(name)
-            };
-            if !header && text.starts_with('[') {
-                found = None;
-            } else if same && (found.is_none() || !header) {
-                let indent = line.len() - line.trim_start().len();
-                found = found.or(Some(at + indent..at + indent + text.len()));
-            }
-            at += line.len();
-        }
-        found
-    }
-}
-
-/// Whether a line makes a table of a path: by a header, by dots or in braces.
-fn opens(line: &str, path: &str) -> bool {
-    let header = line.starts_with('[') && line.trim_matches(['[', ']']) == path;
-    let key = key_of(line);
-    header || key.is_some_and(|key| key == path || key.starts_with(&format!("{path}.")))
-}
-
-fn key_of(line: &str) -> Option<&str> {
-    let (key, _) = line.split_once('=')?;
-    let key = key.trim();
-    (!key.is_empty() && !key.starts_with(['#', '['])).then_some(key)
 }
 
 /// A hint that puts a value in quotes.
