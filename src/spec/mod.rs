@@ -24,6 +24,7 @@ mod source;
 pub(crate) mod suggest;
 mod syntax;
 pub(crate) mod tree;
+pub(crate) mod written;
 
 pub use app::{
     AppSpec, DeploySettings, HealthCheck, OnInterrupt, PortClaim, Position, ProxySettings,

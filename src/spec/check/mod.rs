@@ -1,5 +1,6 @@
 //! From the schema's verdict to words: one diagnostic per bad value, with what would be right. It never judges on its own.
 
+mod brackets;
 mod part;
 mod unknown;
 mod value;

@@ -4,12 +4,14 @@ use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::Value;
 
+use super::brackets::brackets;
 use super::words::{NameRule, either, found, in_quotes, without_brackets, without_quotes};
-use super::{Explain, dotted, is_index, rule};
+use super::{Explain, dotted, rule};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::dialect;
-use crate::spec::suggest::{bytes, closest, did_you_mean, one_of, period, shortened, visible};
-use crate::spec::tree::{escape, unescape};
+use crate::spec::suggest::{bytes, closest, did_you_mean, one_of, period, shortened};
+use crate::spec::tree::escape;
+use crate::spec::written::{assignment, toml};
 
 /// Keys whose value may be a credential even where none belongs.
 const CREDENTIALS: [&str; 2] = ["/password", "/basic-auth"];
@@ -63,7 +65,7 @@ impl Explain<'_> {
         };
         let parent = self.parent(error);
         let example = parent.pointer("/examples/0");
-        let example = example.map(|example| format!("write `{}`", toml_text(example)));
+        let example = example.map(|example| format!("write `{}`", toml(example)));
         let hint = rule(parent).map(|rule| format!("write {rule}")).or(example);
         self.tree.error(at, message).hint(hint)
     }
@@ -90,7 +92,7 @@ impl Explain<'_> {
         }
         let message = format!("{} lacks the key `{key}`", self.table(at));
         let example = known.and_then(|known| known.get(key)?.pointer("/examples/0"));
-        let hint = example.map(|example| format!("add `{key} = {}`", toml_text(example)));
+        let hint = example.map(|example| format!("add `{}`", assignment(key, example)));
         Some(self.tree.key_error(at, message).hint(hint))
     }
 
@@ -205,64 +207,6 @@ fn expected_types(parent: &Value, kind: &TypeKind) -> Vec<String> {
     }
 }
 
-/// How a table is written: brackets that are too few or too many, or something else in its place.
-fn brackets(at: &str, schema: &Value, value: &Value) -> Option<String> {
-    let name = visible(
-        &at.split('/')
-            .skip(1)
-            .filter(|step| !is_index(step))
-            .map(unescape)
-            .collect::<Vec<_>>()
-            .join("."),
-    );
-    let entry = at.rsplit('/').next().is_some_and(is_index);
-    let inner = at.split('/').skip(1).any(is_index);
-    let is_table = |schema: Option<&Value>| {
-        schema.is_some_and(|schema| schema.get("type").is_some_and(|kind| kind == "object"))
-    };
-    if is_table(schema.get("items")) && !inner {
-        let how = if value.is_object() {
-            "in two brackets"
-        } else {
-            "and its keys below it"
-        };
-        return Some(format!("write `[[{name}]]`, {how}, once for each entry"));
-    }
-    if !is_table(Some(schema)) {
-        return None;
-    }
-    if let Some(example) = schema.pointer("/examples/0") {
-        return Some(format!("write `{}`", toml_text(example)));
-    }
-    if entry {
-        return Some(format!(
-            "write `[[{name}]]` and its keys below it, once for each entry"
-        ));
-    }
-    if inner {
-        return None;
-    }
-    let items = value.as_array().map_or(&[][..], Vec::as_slice);
-    if !items.is_empty() && items.iter().all(Value::is_object) {
-        return Some(format!("write `[{name}]`, in one bracket: it stands once"));
-    }
-    let first = items.first().and_then(Value::as_str).unwrap_or_default();
-    if schema.pointer("/properties/list").is_some() && !items.is_empty() {
-        return Some(format!(
-            "write `list = [\"{}\"]` below a line `[{name}]`",
-            shortened(first)
-        ));
-    }
-    match first.split_once('=') {
-        Some((key, text)) => Some(format!(
-            "write `{} = \"{}\"` below a line `[{name}]`",
-            visible(key),
-            shortened(text)
-        )),
-        None => Some(format!("write its keys below a line `[{name}]`")),
-    }
-}
-
 /// Whether a number or a truth would be right as a text.
 fn would_fit(schema: &Value, value: &Value) -> bool {
     let pattern = schema.get("pattern").and_then(Value::as_str);
@@ -310,22 +254,5 @@ fn range(schema: &Value) -> String {
         (None, Some(most), None) => format!("at most {most}"),
         (None, None, Some(below)) => format!("above {below}"),
         (None, None, None) => "another number".to_owned(),
-    }
-}
-
-/// An example as TOML.
-fn toml_text(example: &Value) -> String {
-    match example {
-        Value::Object(map) => {
-            let pairs = map
-                .iter()
-                .map(|(key, value)| format!("{key} = {}", toml_text(value)));
-            format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
-        }
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(toml_text).collect();
-            format!("[{}]", items.join(", "))
-        }
-        _ => example.to_string(),
     }
 }

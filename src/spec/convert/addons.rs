@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use hop3_plugin_api::{AddonInstance, AddonName, PluginName};
 use serde_json::{Map, Value};
 
-use super::{Draft, related};
+use super::Draft;
+use super::tell::related;
 use crate::spec::linked::Part;
 use crate::spec::sections::{AddonEntry, OnRemove};
 use crate::spec::suggest::did_you_mean;

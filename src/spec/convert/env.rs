@@ -135,27 +135,7 @@ impl Draft<'_> {
         reference: &Reference,
         facts: &Facts<'_>,
     ) -> Option<EnvValue> {
-        if reference.from.is_some() && reference.from_.is_some() {
-            let words = (
-                "`from_` and `from` are the same key".to_owned(),
-                "keep `from`".to_owned(),
-            );
-            let other = format!("{pointer}/from");
-            self.conflict(
-                &format!("{pointer}/from_"),
-                (&other, "it stands here too"),
-                words,
-            );
-        }
-        let word = if reference.from.is_some() {
-            "from"
-        } else {
-            "from_"
-        };
-        let from = reference.from.as_ref().or(reference.from_.as_ref());
-        let from = from
-            .filter(|from| !from.is_empty())
-            .map(|from| (word, from.as_str()));
+        let from = self.named_addon(pointer, reference);
         if self.in_doubt(pointer) {
             return None;
         }
@@ -180,6 +160,26 @@ impl Draft<'_> {
             (None, None, Some(fact)) => self.fact(pointer, fact, facts),
             (None, Some(from), Some(key)) => self.addon_variable(pointer, from, key, facts.addons),
         }
+    }
+
+    /// The key that names the addon, and the name, where there is one.
+    fn named_addon<'r>(
+        &mut self,
+        pointer: &str,
+        reference: &'r Reference,
+    ) -> Option<(&'static str, &'r str)> {
+        if reference.from.is_some() && reference.from_.is_some() {
+            let words = (
+                "`from_` and `from` are the same key".to_owned(),
+                "keep `from`".to_owned(),
+            );
+            let other = format!("{pointer}/from");
+            let label = "it stands here too";
+            self.conflict(&format!("{pointer}/from_"), (&other, label), words);
+        }
+        let from = reference.from.as_deref().map(|from| ("from", from));
+        let other = reference.from_.as_deref().map(|from| ("from_", from));
+        from.or(other).filter(|(_, from)| !from.is_empty())
     }
 
     fn fact(&mut self, pointer: &str, fact: &str, facts: &Facts<'_>) -> Option<EnvValue> {

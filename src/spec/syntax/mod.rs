@@ -1,5 +1,6 @@
 //! What the TOML parser has against a file, in words for somebody who does not know TOML: what stands there, and what to write instead.
 
+mod plain;
 mod twice;
 
 use std::ops::Range;
@@ -148,91 +149,6 @@ impl<'a> Slip<'a> {
             "missing comma between key-value pairs" if self.opens_late() => self.left_open(),
             _ => self.plain(),
         }
-    }
-
-    /// Problems whose words need no more than a hint.
-    fn plain(&self) -> Diagnostic {
-        let header = self.text().trim().trim_matches(['[', ']']);
-        let (message, hint): (String, String) = match self.problem {
-            "unclosed table" => (
-                "the line of the section lacks a `]`".into(),
-                format!("write `[{header}]`"),
-            ),
-            "unclosed array table" => (
-                "the line of the section lacks a `]`".into(),
-                format!("write `[[{header}]]`"),
-            ),
-            "unclosed array" => (
-                "unclosed array: the list has no `]`".into(),
-                "close it with `]`".into(),
-            ),
-            "unclosed inline table" => ("the table has no `}`".into(), "close it with `}`".into()),
-            "missing comma between array elements" => (
-                "two items of a list without a comma between them".into(),
-                "write `[\"a\", \"b\"]`".into(),
-            ),
-            "missing comma between key-value pairs" => (
-                "two keys of a table without a comma between them".into(),
-                "write `{ a = 1, b = 2 }`".into(),
-            ),
-            "unexpected key or value" => (
-                "something stands after the value".into(),
-                self.after_value(),
-            ),
-            "missing escaped value" => self.bad_escape(),
-            "unexpected leading zero" => {
-                let digits = self
-                    .rest()
-                    .split(|c: char| !c.is_ascii_digit())
-                    .next()
-                    .unwrap_or_default();
-                let number = digits.trim_start_matches('0');
-                (
-                    "a number cannot start with `0`".into(),
-                    format!("write `{number}`, or `\"{digits}\"` if it is a text"),
-                )
-            }
-            "invalid fraction" => (
-                "a number ends with its point".into(),
-                "write a digit after it, as in `1.0`".into(),
-            ),
-            "extra `=`" => ("two `=` in a row".into(), "write one".into()),
-            "invalid key-value pair" if self.rest().starts_with('{') => (
-                "this looks like JSON, and the file is TOML".into(),
-                "write `[run]` and `start = \"…\"`, each on its line".into(),
-            ),
-            "recursion limit" => (
-                "a key has more parts than are read".into(),
-                "write fewer dots".into(),
-            ),
-            "cannot recurse further; max recursion depth met" => (
-                "lists and tables are nested deeper than is read".into(),
-                "close those that are open".into(),
-            ),
-            _ => return self.source.error(self.span.clone(), self.problem),
-        };
-        self.told(message, hint)
-    }
-
-    fn after_value(&self) -> String {
-        if self.before().contains('\'') && self.rest().contains('\'') {
-            "a text with `'` in it goes in double quotes".to_owned()
-        } else {
-            "put each key on a line of its own".to_owned()
-        }
-    }
-
-    fn bad_escape(&self) -> (String, String) {
-        let next = self
-            .rest()
-            .trim_start_matches('\\')
-            .chars()
-            .next()
-            .unwrap_or(' ');
-        let hint = format!(
-            "write `\\\\{next}` for a backslash, or put the text in single quotes, in which it stands for itself"
-        );
-        (format!("`\\{next}` is no escape sequence"), hint)
     }
 
     /// The key before the value, where it is all that is before it.
