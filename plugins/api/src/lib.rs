@@ -28,7 +28,7 @@ mod source;
 mod task;
 
 pub use addon::{Addon, AddonInfo, AddonInstance, BackupId};
-pub use artifact::{ArtifactKind, ArtifactLocation, BuildArtifact, RuntimeSpec};
+pub use artifact::{ArtifactKind, ArtifactLocation, BuildArtifact, RuntimeSpec, beneath};
 pub use build::{
     BuildCommand, BuildPlan, BuildStep, Builder, LanguageToolchain, LayerMode, LayerPlan, Pick,
     ToolRequirement,
