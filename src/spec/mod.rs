@@ -23,6 +23,7 @@ mod shares;
 mod source;
 pub(crate) mod suggest;
 mod syntax;
+pub(crate) mod template;
 pub(crate) mod tree;
 pub(crate) mod written;
 

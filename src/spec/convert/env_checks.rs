@@ -6,6 +6,7 @@ use super::Draft;
 use crate::spec::credentials;
 use crate::spec::sections::Env;
 use crate::spec::suggest::did_you_mean;
+use crate::spec::template::references;
 
 /// The longest value that the kernel passes to a process, with its name.
 const VALUE_LIMIT: usize = 128 * 1024 - 256;
@@ -40,38 +41,20 @@ impl Draft<'_> {
         (key, text): (&EnvKey, &String),
         all_known: bool,
     ) {
-        for name in references(text) {
-            if section.entries.contains_key(name) {
-                continue;
+        let mut problems = references(text).filter_map(|name| {
+            let computed = section.computed.contains_key(name);
+            if section.entries.contains_key(name) || computed && name < key.as_str() {
+                return None;
             }
-            let (message, hint) = if GIVEN.contains(&name) {
-                let message = format!("`{name}` is known only when an instance starts");
-                (
-                    message,
-                    format!("write `${name}` in the command that needs it"),
-                )
-            } else if section.computed.contains_key(name) {
-                if name < key.as_str() {
-                    continue;
-                }
-                let message = format!("`{name}` is not known yet when `{key}` is filled");
-                (
-                    message,
-                    "computed values are filled in the order of their names; repeat what is in it"
-                        .to_owned(),
-                )
-            } else if all_known && EnvKey::parse(name).is_ok() && !self.in_doubt("/env") {
-                let names = section.entries.keys().map(EnvKey::as_str);
-                let hint = did_you_mean(name, names);
-                let hint = hint.unwrap_or_else(|| {
-                    "add it to `[env]`, or write `$$` for a dollar sign".to_owned()
-                });
-                (format!("the app has no variable `{name}`"), hint)
-            } else {
-                continue;
-            };
+            if GIVEN.contains(&name) || computed {
+                return Some(too_early(name, key));
+            }
+            let unknown = all_known && EnvKey::parse(name).is_ok() && !self.in_doubt("/env");
+            unknown.then(|| no_variable(name, section))
+        });
+        if let Some((message, hint)) = problems.next() {
+            drop(problems);
             self.error(pointer, message, hint);
-            return;
         }
     }
 
@@ -119,31 +102,23 @@ impl Draft<'_> {
     }
 }
 
-/// The names in `${…}`; `$$` is a dollar sign.
-fn references(text: &str) -> Vec<&str> {
-    let mut names = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            rest = after;
-        } else if let Some((name, after)) = rest
-            .strip_prefix('{')
-            .and_then(|inner| inner.split_once('}'))
-        {
-            names.push(name);
-            rest = after;
-        }
+/// A variable that exists, but not yet when this one is filled.
+fn too_early(name: &str, key: &EnvKey) -> (String, String) {
+    if GIVEN.contains(&name) {
+        let message = format!("`{name}` is known only when an instance starts");
+        return (
+            message,
+            format!("write `${name}` in the command that needs it"),
+        );
     }
-    names
+    let hint = "computed values are filled in the order of their names; repeat what is in it";
+    let message = format!("`{name}` is not known yet when `{key}` is filled");
+    (message, hint.to_owned())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn references_are_found_and_dollar_signs_are_not() {
-        assert_eq!(references("a${B}$$-${C}-$D-${E"), ["B", "C"]);
-    }
+fn no_variable(name: &str, section: &Env) -> (String, String) {
+    let names = section.entries.keys().map(EnvKey::as_str);
+    let hint = did_you_mean(name, names)
+        .unwrap_or_else(|| "add it to `[env]`, or write `$$` for a dollar sign".to_owned());
+    (format!("the app has no variable `{name}`"), hint)
 }
