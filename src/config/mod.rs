@@ -45,7 +45,12 @@ fn read<T: DeserializeOwned + Default>(
         omitted: checked.omitted,
     };
     for (pointer, hint) in unbuilt {
-        if tree.value.pointer(pointer).is_some() {
+        let within = |d: &Diagnostic| {
+            d.key
+                .strip_prefix(pointer)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if tree.value.pointer(pointer).is_some() && !found.all.iter().any(within) {
             let message = format!("`{}` is not built yet", crate::spec::check::dotted(pointer));
             found.push(tree.key_error(pointer, message).hint(*hint));
         }

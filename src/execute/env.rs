@@ -13,6 +13,7 @@ use super::hex;
 use crate::observe::StateFiles;
 use crate::registry::Registry;
 use crate::release::Target;
+use crate::spec::template::{Piece, pieces};
 
 const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
@@ -168,34 +169,23 @@ fn uuid(bytes: &[u8]) -> String {
     .join("-")
 }
 
-/// Fills `${NAME}`; `$$` stands for one dollar sign. An unknown name is an error, never an empty text.
+/// Fills the references of a template. An unknown name is an error, never an empty text.
 fn interpolate(template: &str, env: &EnvMap) -> Result<String> {
     let mut text = String::new();
-    let mut rest = template;
-    while let Some(at) = rest.find('$') {
-        text.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            text.push('$');
-            rest = after;
-        } else if let Some((name, after)) = rest
-            .strip_prefix('{')
-            .and_then(|inner| inner.split_once('}'))
-        {
-            let value = env.get(name).ok_or_else(|| {
-                Abort::new(format!(
-                    "`[env.computed]` refers to `{name}`, which is not a variable of this app"
-                ))
-                .hint("computed values see static, generated and addon variables, not each other")
-            })?;
-            text.push_str(value.expose());
-            rest = after;
-        } else {
-            text.push('$');
-        }
+    for piece in pieces(template) {
+        text.push_str(match piece {
+            Piece::Text(plain) => plain,
+            Piece::Name(name) => env.get(name).ok_or_else(|| no_variable(name))?.expose(),
+        });
     }
-    text.push_str(rest);
     Ok(text)
+}
+
+fn no_variable(name: &str) -> Abort {
+    Abort::new(format!(
+        "`[env.computed]` refers to `{name}`, which is not a variable of this app"
+    ))
+    .hint("computed values see static, generated and addon variables, and computed ones whose names come before")
 }
 
 fn undecryptable(name: &str) -> PluginError {

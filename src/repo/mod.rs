@@ -17,6 +17,7 @@ mod failure;
 mod fetch;
 mod follow;
 mod helper;
+mod hint;
 mod history;
 mod http_wire;
 mod id;

@@ -74,26 +74,49 @@ pub(super) fn open(
     order: &Order,
     watch: &Watch,
 ) -> Result<(Session, Watched, ChildStdin), RepoError> {
-    let (name, arguments, ssh) = match (order.url.place(), &order.ssh) {
+    let (name, arguments, ssh) = server(order)?;
+    let mut child =
+        start(name, arguments).map_err(|e| RepoError::internal(format!("run `{name}`"), e))?;
+    let (Some(stdin), Some(pipe), Some(stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        let doing = format!("run `{name}`");
+        return Err(RepoError::internal(doing, "its pipes are missing"));
+    };
+    let (sender, words) = channel();
+    // Whoever no longer listens has learnt enough.
+    std::thread::spawn(move || sender.send(read_words(stderr)).ok());
+    let watch = watch.clone();
+    let session = Session {
+        child,
+        words,
+        watch: watch.clone(),
+        ssh,
+    };
+    Ok((session, Watched { pipe, watch }, stdin))
+}
+
+/// The program that serves the repository of an order, its arguments, and for ssh the address and the known hosts.
+type Server = (&'static str, Vec<String>, Option<(SshPlace, PathBuf)>);
+
+fn server(order: &Order) -> Result<Server, RepoError> {
+    match (order.url.place(), &order.ssh) {
         (Place::Ssh(place), Some(identity)) => {
             let arguments = place.arguments(identity, &order.limits);
-            (
-                "ssh",
-                arguments,
-                Some((place.clone(), identity.known_hosts.clone())),
-            )
+            let known = (place.clone(), identity.known_hosts.clone());
+            Ok(("ssh", arguments, Some(known)))
         }
-        (Place::File(path), _) => ("git-upload-pack", vec![path.display().to_string()], None),
-        _ => {
-            return Err(RepoError::internal(
-                "fetch",
-                "no program serves this address",
-            ));
-        }
-    };
-    let failed = |e: io::Error| RepoError::internal(format!("run `{name}`"), e);
-    let program = find(name).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
-    let mut child = Command::new(program)
+        (Place::File(path), _) => Ok(("git-upload-pack", vec![path.display().to_string()], None)),
+        _ => Err(RepoError::internal(
+            "fetch",
+            "no program serves this address",
+        )),
+    }
+}
+
+fn start(name: &str, arguments: Vec<String>) -> io::Result<Child> {
+    let program = find(name).ok_or(io::ErrorKind::NotFound)?;
+    Command::new(program)
         .args(arguments)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -102,32 +125,6 @@ pub(super) fn open(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(failed)?;
-    let (Some(stdin), Some(pipe), Some(stderr)) =
-        (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
-        return Err(RepoError::internal(
-            format!("run `{name}`"),
-            "its pipes are missing",
-        ));
-    };
-    let (sender, words) = channel();
-    // Whoever no longer listens has learnt enough.
-    std::thread::spawn(move || sender.send(read_words(stderr)).ok());
-    let session = Session {
-        child,
-        words,
-        watch: watch.clone(),
-        ssh,
-    };
-    Ok((
-        session,
-        Watched {
-            pipe,
-            watch: watch.clone(),
-        },
-        stdin,
-    ))
 }
 
 /// The agent has left only trusted directories in the search path.

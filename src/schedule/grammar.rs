@@ -4,23 +4,13 @@ use std::ops::Range;
 
 use super::error::{Field, Mistake, ScheduleError};
 use super::limits::{Limits, WEEKDAYS, number};
+use super::meant::miscounted;
 
 /// Five lists that name every value one by one are shorter.
 const LENGTH_LIMIT: usize = 600;
 
 /// What separates fields. A line break does not.
 pub(super) const BLANKS: [char; 2] = [' ', '\t'];
-
-/// Short names that other programs have for schedules, and what they stand for.
-const NICKNAMES: [(&str, &str); 7] = [
-    ("@yearly", "0 0 1 1 *"),
-    ("@annually", "0 0 1 1 *"),
-    ("@monthly", "0 0 1 * *"),
-    ("@weekly", "0 0 * * 0"),
-    ("@daily", "0 0 * * *"),
-    ("@midnight", "0 0 * * *"),
-    ("@hourly", "0 * * * *"),
-];
 
 /// A schedule as it is written.
 #[derive(Debug)]
@@ -133,45 +123,14 @@ pub(super) fn read(text: &str) -> Result<Expression, ScheduleError> {
     }
 }
 
-fn whole(text: &str, message: String, hint: Option<String>) -> Mistake {
+/// A mistake of the whole text.
+pub(super) fn whole(text: &str, message: String, hint: Option<String>) -> Mistake {
     Mistake {
         field: None,
         span: 0..text.len(),
         message,
         hint,
     }
-}
-
-/// What a schedule looks like.
-pub(crate) const FORM: &str =
-    "write `minute hour day month weekday`, as in `30 2 * * mon-fri` for 2:30 on workdays";
-
-/// Six fields are five with seconds before them.
-fn without_seconds(text: &str) -> Option<&str> {
-    let (_, rest) = text.trim_start().split_once([' ', '\t'])?;
-    let rest = rest.trim();
-    read(rest).is_ok().then_some(rest)
-}
-
-fn miscounted(text: &str) -> Mistake {
-    let words = words(text);
-    let nickname = NICKNAMES
-        .iter()
-        .find(|(name, _)| text.trim().eq_ignore_ascii_case(name));
-    let hint = match (words.len(), nickname) {
-        (_, Some((_, meaning))) => format!("write `{meaning}`"),
-        (6, _) if without_seconds(text).is_some() => {
-            let rest = without_seconds(text).unwrap_or_default();
-            format!("a schedule has no seconds: write `{rest}`")
-        }
-        (6 | 7, _) => "leave out seconds and years: a schedule begins with the minute".to_owned(),
-        _ => FORM.to_owned(),
-    };
-    whole(
-        text,
-        format!("a schedule has five fields, not {}", words.len()),
-        Some(hint),
-    )
 }
 
 /// Reads one field, and goes on after a mistake.
@@ -355,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_hint_says_what_to_write() {
-        assert_eq!(hint("@daily").as_deref(), Some("write `0 0 * * *`"));
+        assert_eq!(hint("daily").as_deref(), Some("write `0 0 * * *`"));
         assert_eq!(hint("0 22-4 * * *").as_deref(), Some("write `22-23,0-4`"));
         assert_eq!(
             hint("0 0 * * sat-mon").as_deref(),

@@ -18,6 +18,7 @@ mod error;
 mod fields;
 mod grammar;
 mod limits;
+mod meant;
 mod runs;
 mod zone;
 
@@ -31,7 +32,7 @@ use serde::{Deserialize, Serialize};
 pub use cron::Cron;
 pub use due::Due;
 pub use error::{Field, Mistake, ScheduleError};
-pub(crate) use grammar::FORM;
+pub(crate) use meant::FORM;
 pub use zone::{Zone, ZoneError};
 
 use runs::Runs;

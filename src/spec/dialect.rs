@@ -4,7 +4,9 @@ use super::suggest::did_you_mean;
 
 /// What to write instead of a key that other versions of the format have, or other tools.
 pub(crate) fn modern(at: &str, key: &str) -> Option<String> {
-    let place = at.trim_start_matches('/');
+    let steps = at.split('/').skip(1);
+    let names = steps.filter(|step| !step.bytes().all(|b| b.is_ascii_digit()));
+    let place = names.collect::<Vec<_>>().join("/");
     let found = TABLE
         .iter()
         .find(|(table, old, _)| *table == place && *old == key);
@@ -52,7 +54,7 @@ pub(crate) fn modern_form<'a>(
 }
 
 /// Table, key, hint.
-const TABLE: [(&str, &str, &str); 60] = [
+const TABLE: [(&str, &str, &str); 72] = [
     (
         "",
         "app",
@@ -180,6 +182,22 @@ const TABLE: [(&str, &str, &str); 60] = [
         "command",
         "use `path`: health is asked over HTTP",
     ),
+    ("deploy", "replicas", "use `[scale]`, as in `web = 3`"),
+    ("deploy", "instances", "use `[scale]`, as in `web = 3`"),
+    ("backup", "method", "remove it; a backup copies the files"),
+    (
+        "backup",
+        "frequency",
+        "use `schedule`, as in `\"30 2 * * *\"`",
+    ),
+    ("jobs", "cron", "use `schedule`"),
+    ("jobs", "cmd", "use `command`"),
+    ("jobs", "run", "use `command`"),
+    ("jobs", "tz", "use `timezone`"),
+    ("ports", "port", "use `number`"),
+    ("volumes", "path", "use `target`"),
+    ("volumes", "mount", "use `target`"),
+    ("limits", "ram", "use `memory`"),
     (
         "source",
         "type",
@@ -226,6 +244,7 @@ mod tests {
             Some("workers go to `[run.workers]`")
         );
         assert_eq!(modern("/run", "cmd").as_deref(), Some("use `start`"));
+        assert_eq!(modern("/jobs/3", "tz").as_deref(), Some("use `timezone`"));
         assert_eq!(modern("", "run"), None);
     }
 

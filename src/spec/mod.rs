@@ -23,7 +23,9 @@ mod shares;
 mod source;
 pub(crate) mod suggest;
 mod syntax;
+pub(crate) mod template;
 pub(crate) mod tree;
+pub(crate) mod written;
 
 pub use app::{
     AppSpec, DeploySettings, HealthCheck, OnInterrupt, PortClaim, Position, ProxySettings,

@@ -8,7 +8,7 @@ use super::cron;
 use super::diagnostic::{Diagnostic, ENOUGH};
 use super::file::Findings;
 use super::source::{Source, text_of};
-use super::suggest::shortened;
+use super::suggest::{shortened, slug};
 
 /// Workers that answer requests; only one of them can.
 pub(crate) const WEB_KINDS: [&str; 4] = ["web", "wsgi", "jwsgi", "rwsgi"];
@@ -115,8 +115,17 @@ impl Reading<'_> {
                 line,
             }),
             Err(error) => {
-                let message = format!("`{}` is not a valid {}", shortened(kind), error.what);
-                self.refuse(line, message, format!("use {}", error.rule));
+                let message = if kind.is_empty() {
+                    "there is no kind before the colon".to_owned()
+                } else {
+                    format!("`{}` is not a valid {}", shortened(kind), error.what)
+                };
+                let near = slug(kind, error.what).filter(|near| WorkerName::parse(near).is_ok());
+                let hint = near.map_or_else(
+                    || format!("use {}", error.rule),
+                    |near| format!("write `{near}`: {}", error.rule),
+                );
+                self.refuse(line, message, hint);
             }
         }
     }

@@ -9,9 +9,14 @@ pub(crate) fn closest<'a>(
 ) -> Option<&'a str> {
     let folded = fold(word);
     let length = word.chars().count();
-    let limit = (length / 3).clamp(1, 3).min(length.saturating_sub(1));
+    let limit = if length < 2 {
+        0
+    } else {
+        (length / 3).clamp(1, 3)
+    };
     candidates
         .into_iter()
+        .filter(|candidate| length != 2 || slip_of_two(&folded, candidate))
         .map(|candidate| {
             (
                 strsim::damerau_levenshtein(&folded, &fold(candidate)),
@@ -21,6 +26,16 @@ pub(crate) fn closest<'a>(
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+/// Of two letters, one that is another makes another word; one too few, too many or in the wrong place is a slip.
+fn slip_of_two(word: &str, candidate: &str) -> bool {
+    let sorted = |text: &str| {
+        let mut letters: Vec<char> = text.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    candidate.chars().count() != 2 || sorted(word) == sorted(&fold(candidate))
 }
 
 /// ``did you mean `start`?``, if something is close.
@@ -62,9 +77,26 @@ pub(crate) fn shortened(text: &str) -> String {
         return "…".to_owned();
     }
     match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", visible(&text[..end])),
+        None => visible(text),
     }
+}
+
+/// A text without characters that steer a terminal or turn the direction of writing: they stand as their escapes.
+pub(crate) fn visible(text: &str) -> String {
+    let steers = |c: char| {
+        let turns = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        c.is_control() || turns
+    };
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// A text as a name of a kind: the characters that such a name cannot have become those that it can.
@@ -117,6 +149,7 @@ pub(crate) fn period(text: &str) -> Option<String> {
             "h" | "hr" | "hrs" | "hour" | "hours" => 3600,
             "d" | "day" | "days" => 86400,
             "w" | "week" | "weeks" => 7 * 86400,
+            "y" | "yr" | "year" | "years" => 365 * 86400,
             _ => return None,
         };
         seconds = seconds.checked_add(number.checked_mul(unit)?)?;
@@ -181,6 +214,9 @@ mod tests {
         assert_eq!(closest("Start", keys), Some("start"));
         assert_eq!(closest("memory", keys), None);
         assert_eq!(closest("B", ["A"]), None);
+        assert_eq!(closest("P3", ["P0", "P1"]), None);
+        assert_eq!(closest("bd", ["db"]), Some("db"));
+        assert_eq!(closest("ur", ["url"]), Some("url"));
     }
 
     #[test]
@@ -222,6 +258,14 @@ mod tests {
         );
         assert_eq!(slug("assets", "URL path").as_deref(), Some("/assets"));
         assert_eq!(slug("…", "app name"), None);
+    }
+
+    #[test]
+    fn t20_no_message_steers_a_terminal() {
+        assert_eq!(
+            shortened("a\u{1b}]0;x\n\u{202e}é"),
+            "a\\u{1b}]0;x\\n\\u{202e}é"
+        );
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Component, Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, EnvKey, WorkerName};
+use crate::{Abort, Digest, EnvKey, WorkerName};
 
 /// What kind of thing a builder makes; a deployer accepts by it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -82,4 +83,47 @@ pub struct BuildArtifact {
     /// How to run it.
     #[serde(default)]
     pub runtime: RuntimeSpec,
+}
+
+impl BuildArtifact {
+    /// Its directory, below the app's; refuses an image, and a path that leaves the app.
+    pub fn directory(&self, app: &Path) -> Result<PathBuf, Abort> {
+        match &self.location {
+            ArtifactLocation::Directory(directory) => beneath(app, directory).ok_or_else(|| {
+                Abort::new(format!(
+                    "the artifact's directory `{directory}` is not a plain relative path"
+                ))
+            }),
+            ArtifactLocation::Image(image) => Err(Abort::new(format!(
+                "the image `{image}` is no directory"
+            ))
+            .hint("choose a deployer that runs images: `[deploy] deployer = \"docker-compose\"`")),
+        }
+    }
+}
+
+/// A path below a root, or the root for an empty one; none where a part is not a plain name, so that it could lead elsewhere.
+pub fn beneath(root: &Path, relative: &str) -> Option<PathBuf> {
+    if relative.is_empty() {
+        return Some(root.to_owned());
+    }
+    let mut parts = Path::new(relative).components();
+    parts
+        .all(|part| matches!(part, Component::Normal(_)))
+        .then(|| root.join(relative))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_relative_paths_are_beneath_a_root() {
+        let root = Path::new("/app");
+        assert_eq!(beneath(root, ""), Some(root.to_owned()));
+        assert_eq!(beneath(root, "a/b/"), Some(root.join("a/b")));
+        for bad in ["..", "a/../..", "/etc", "./a"] {
+            assert_eq!(beneath(root, bad), None, "{bad}");
+        }
+    }
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::{
-    AppConfig, AppName, EnvMap, Host, PluginError, Result, Section, Services, Slot, SourceTree,
-    UserId,
+    AppConfig, AppName, EnvMap, FileKind, Host, HostEntry, PluginError, Result, Section, Services,
+    Slot, SourceTree, UserId,
 };
 
 /// How loud a log line is.
@@ -78,6 +78,34 @@ impl HostContext<'_> {
         );
         section::<S>(self.settings)
     }
+
+    /// Files of apps' state directories whose name fits, of all apps or of one: where a deployer keeps its stamps.
+    pub async fn stamps(
+        &self,
+        app: Option<&AppName>,
+        fits: fn(&str) -> bool,
+    ) -> Result<Vec<PathBuf>> {
+        let apps = self.dirs.data.join("apps");
+        let names = match app {
+            Some(app) => vec![app.to_string()],
+            None => directories(self.host.list(&apps).await?),
+        };
+        let mut stamps = Vec::new();
+        for name in names {
+            let state = apps.join(name).join("state");
+            let entries = self.host.list(&state).await?.into_iter();
+            let fitting = entries.filter(|entry| fits(&entry.name));
+            stamps.extend(fitting.map(|entry| state.join(entry.name)));
+        }
+        Ok(stamps)
+    }
+}
+
+fn directories(entries: Vec<HostEntry>) -> Vec<String> {
+    let directories = entries
+        .into_iter()
+        .filter(|entry| entry.kind == FileKind::Directory);
+    directories.map(|entry| entry.name).collect()
 }
 
 /// For pure calls about one app: nothing here can have an effect.

@@ -25,9 +25,10 @@ mod proxy;
 mod secret;
 mod section;
 mod source;
+mod task;
 
 pub use addon::{Addon, AddonInfo, AddonInstance, BackupId};
-pub use artifact::{ArtifactKind, ArtifactLocation, BuildArtifact, RuntimeSpec};
+pub use artifact::{ArtifactKind, ArtifactLocation, BuildArtifact, RuntimeSpec, beneath};
 pub use build::{
     BuildCommand, BuildPlan, BuildStep, Builder, LanguageToolchain, LayerMode, LayerPlan, Pick,
     ToolRequirement,
@@ -43,9 +44,7 @@ pub use digest::Digest;
 pub use env::{EnvMap, EnvTemplate, EnvValue, Generator, SecretRef};
 pub use error::{Abort, Fault, PluginError, Retry, Verdict};
 pub use host::{
-    AgentDeath, Exit, ExitRecord, ExitStatus, FileKind, FileWrite, Host, HostEntry, HostError,
-    HttpProbe, Limits, OutputCap, ProbeAnswer, ProcessId, Program, Sandbox, SpawnedProcess, Task,
-    Timestamp, UserId,
+    FileKind, FileWrite, Host, HostEntry, HostError, HttpProbe, ProbeAnswer, Timestamp, UserId,
 };
 pub use name::{AddonName, AppName, EnvKey, HostName, NameError, PluginName, WorkerName};
 pub use os::{Os, OsRelease, SystemUser};
@@ -54,6 +53,10 @@ pub use proxy::{Backend, ConfigFile, Proxy, ProxyStatus, Site, StaticPath};
 pub use secret::Secret;
 pub use section::{Section, SectionDescriptor, Slot};
 pub use source::{DirectoryTree, READ_LIMIT, SourceEntry, SourceError, SourceKind, SourceTree};
+pub use task::{
+    AgentDeath, Exit, ExitRecord, ExitStatus, Limits, OutputCap, ProcessId, Program, Sandbox,
+    SpawnedProcess, Task,
+};
 
 pub use async_trait::async_trait;
 pub use schemars;

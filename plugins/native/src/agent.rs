@@ -12,9 +12,9 @@ mod writable;
 use std::path::{Path, PathBuf};
 
 use hop3_plugin_api::{
-    Abort, AppName, ArtifactKind, ArtifactLocation, BuildArtifact, Context, Counts, Deployer,
-    DeploymentInfo, Exit, HostContext, InstanceStatus, Launch, LogLine, LogQuery, OneOff, Owned,
-    PlanContext, ReleaseId, Result, Verdict, async_trait,
+    Abort, AppName, ArtifactKind, Context, Counts, Deployer, DeploymentInfo, Exit, HostContext,
+    InstanceStatus, Launch, LogLine, LogQuery, OneOff, Owned, PlanContext, ReleaseId, Result,
+    Verdict, async_trait, beneath,
 };
 
 use crate::place::Place;
@@ -88,45 +88,20 @@ impl Deployer for NativeDeployer {
     }
 
     async fn observe(&self, cx: &HostContext<'_>) -> Result<Vec<Owned>> {
-        stamps::owned(cx).await
+        stamps::owned(cx, None).await
     }
 
     async fn observe_app(&self, cx: &HostContext<'_>, app: &AppName) -> Result<Vec<Owned>> {
-        stamps::owned_of(cx, app).await
-    }
-}
-
-/// The directory of an artifact.
-fn artifact_dir(cx: &Context<'_>, artifact: &BuildArtifact) -> Result<PathBuf> {
-    match &artifact.location {
-        ArtifactLocation::Directory(directory) => Ok(inside(
-            &cx.paths.app,
-            directory,
-            "the artifact's directory",
-        )?),
-        ArtifactLocation::Image(image) => Err(Abort::new(format!(
-            "the native deployer cannot run the image `{image}`"
-        ))
-        .into()),
+        stamps::owned(cx, Some(app)).await
     }
 }
 
 /// A relative path beneath a root; refuses one that leaves it.
 fn inside(root: &Path, relative: &str, what: &str) -> Result<PathBuf, Abort> {
-    let plain = Path::new(relative)
-        .components()
-        .all(|part| matches!(part, std::path::Component::Normal(_)));
-    if relative.is_empty() {
-        Ok(root.to_owned())
-    } else if plain {
-        Ok(root.join(relative))
-    } else {
-        Err(
-            Abort::new(format!("{what} `{relative}` is not a plain relative path")).hint(
-                "name a directory below the app's own, without `..` and without a leading `/`",
-            ),
-        )
-    }
+    beneath(root, relative).ok_or_else(|| {
+        Abort::new(format!("{what} `{relative}` is not a plain relative path"))
+            .hint("name a directory below the app's own, without `..` and without a leading `/`")
+    })
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use hop3_plugin_api::{
-    Abort, AgentDeath, AppName, ArtifactKind, ArtifactLocation, BuildArtifact, Context, Counts,
-    Deployer, DeploymentInfo, Endpoint, EndpointAddress, Exit, FileKind, Host, HostContext,
-    InstanceId, InstanceStatus, Launch, Liveness, LogLine, LogQuery, OneOff, Owned, PlanContext,
-    Program, Protocol, ReleaseId, Result, Sandbox, Secret, Task, Verdict, WorkerName, async_trait,
+    Abort, AgentDeath, AppName, ArtifactKind, BuildArtifact, Context, Counts, Deployer,
+    DeploymentInfo, Endpoint, EndpointAddress, Exit, FileKind, Host, HostContext, InstanceId,
+    InstanceStatus, Launch, Liveness, LogLine, LogQuery, OneOff, Owned, PlanContext, Program,
+    Protocol, ReleaseId, Result, Sandbox, Secret, Task, Verdict, WorkerName, async_trait, beneath,
 };
 
 use crate::stamp::{self, Stamp};
@@ -87,46 +87,28 @@ impl Deployer for StaticDeployer {
     }
 
     async fn observe(&self, cx: &HostContext<'_>) -> Result<Vec<Owned>> {
-        stamp::owned(cx).await
+        stamp::owned(cx, None).await
     }
 
     async fn observe_app(&self, cx: &HostContext<'_>, app: &AppName) -> Result<Vec<Owned>> {
-        stamp::owned_of(cx, app).await
-    }
-}
-
-/// The directory of the artifact.
-fn artifact_dir(cx: &Context<'_>, artifact: &BuildArtifact) -> Result<PathBuf> {
-    match &artifact.location {
-        ArtifactLocation::Directory(directory) => Ok(inside(&cx.paths.app, directory)?),
-        ArtifactLocation::Image(image) => Err(Abort::new(format!(
-            "the static deployer cannot serve the image `{image}`"
-        ))
-        .into()),
+        stamp::owned(cx, Some(app)).await
     }
 }
 
 /// The directory to serve.
 fn published(cx: &Context<'_>, artifact: &BuildArtifact) -> Result<PathBuf> {
-    let directory = artifact_dir(cx, artifact)?;
+    let directory = artifact.directory(&cx.paths.app)?;
     let publish = artifact.runtime.publish.as_deref().unwrap_or_default();
-    Ok(inside(&directory, publish.trim_end_matches('/'))?)
+    let relative = publish.trim_end_matches('/').trim_start_matches("./");
+    let relative = if relative == "." { "" } else { relative };
+    beneath(&directory, relative).ok_or_else(|| not_beneath(relative).into())
 }
 
-fn inside(root: &Path, relative: &str) -> Result<PathBuf, Abort> {
-    if matches!(relative, "" | ".") {
-        return Ok(root.to_owned());
-    }
-    let plain = Path::new(relative)
-        .components()
-        .all(|part| matches!(part, std::path::Component::Normal(_)));
-    if plain {
-        return Ok(root.join(relative));
-    }
-    Err(Abort::new(format!(
+fn not_beneath(relative: &str) -> Abort {
+    Abort::new(format!(
         "the directory to serve `{relative}` is not a plain relative path"
     ))
-    .hint("set `static-dir` to a directory of the app, without `..` and without a leading `/`"))
+    .hint("set `static-dir` to a directory of the app, without `..` and without a leading `/`")
 }
 
 fn missing(launch: &Launch<'_>, directory: &Path) -> Abort {
@@ -178,7 +160,7 @@ fn status(stamp: &Stamp, index: u16, there: bool) -> InstanceStatus {
 }
 
 fn command_task(cx: &Context<'_>, launch: &Launch<'_>, command: &OneOff) -> Result<Task> {
-    let directory = artifact_dir(cx, launch.artifact)?;
+    let directory = launch.artifact.directory(&cx.paths.app)?;
     let what = format!("run a command of {}", launch.release);
     let mut task = Task::new(what, Program::AppShell(command.command.clone()), &directory)
         .env("PATH", TOOL_PATH)
@@ -214,7 +196,7 @@ mod tests {
 
     use std::collections::BTreeMap;
 
-    use hop3_plugin_api::{AppName, Digest, Limits, RuntimeSpec};
+    use hop3_plugin_api::{AppName, ArtifactLocation, Digest, Limits, RuntimeSpec};
     use hop3_plugin_testing::{TestApp, conformance};
 
     use super::*;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hop3_plugin_api::{
-    AppName, FileKind, FileWrite, Host, HostContext, Owned, PluginError, ReleaseId, Result,
+    AppName, FileWrite, Host, HostContext, Owned, PluginError, ReleaseId, Result,
 };
 use serde::{Deserialize, Serialize};
 
@@ -62,33 +62,11 @@ pub(crate) async fn read(host: &dyn Host, path: &Path) -> Result<Option<Stamp>> 
     Ok(content.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
-/// Everything of this installation, by the stamps in all apps' state directories.
-pub(crate) async fn owned(cx: &HostContext<'_>) -> Result<Vec<Owned>> {
-    let apps = cx.dirs.data.join("apps");
+/// What this installation has deployed, by the stamps of all apps, or of one.
+pub(crate) async fn owned(cx: &HostContext<'_>, app: Option<&AppName>) -> Result<Vec<Owned>> {
     let mut owned = Vec::new();
-    for app in cx.host.list(&apps).await? {
-        if app.kind == FileKind::Directory {
-            collect(cx, &apps.join(app.name).join("state"), &mut owned).await?;
-        }
-    }
-    Ok(owned)
-}
-
-/// The same of one app.
-pub(crate) async fn owned_of(cx: &HostContext<'_>, app: &AppName) -> Result<Vec<Owned>> {
-    let state = cx.dirs.data.join("apps").join(app.as_str()).join("state");
-    let mut owned = Vec::new();
-    collect(cx, &state, &mut owned).await?;
-    Ok(owned)
-}
-
-async fn collect(cx: &HostContext<'_>, state: &Path, owned: &mut Vec<Owned>) -> Result<()> {
-    for entry in cx.host.list(state).await? {
-        let name = entry.name.strip_prefix("static-");
-        if name.and_then(|name| name.strip_suffix(".json")).is_none() {
-            continue;
-        }
-        let stamp = read(cx.host, &state.join(&entry.name)).await?;
+    for path in cx.stamps(app, is_stamp).await? {
+        let stamp = read(cx.host, &path).await?;
         if let Some(stamp) = stamp.filter(|stamp| stamp.install == cx.install) {
             owned.push(Owned {
                 app: stamp.release.app.clone(),
@@ -97,5 +75,10 @@ async fn collect(cx: &HostContext<'_>, state: &Path, owned: &mut Vec<Owned>) -> 
             });
         }
     }
-    Ok(())
+    Ok(owned)
+}
+
+fn is_stamp(name: &str) -> bool {
+    let number = name.strip_prefix("static-");
+    number.is_some_and(|number| number.ends_with(".json"))
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::words::{self, meaning};
 use crate::schema::samples::example;
 use crate::spec::tree::escape;
+use crate::spec::written::{assignment, toml};
 
 /// One table of keys.
 #[derive(Debug)]
@@ -234,8 +235,8 @@ impl Outline<'_> {
         Row {
             key: key.to_owned(),
             kind: words::kind(schema),
-            default: schema.get("default").map(words::toml),
-            example: value.map(|value| words::assignment(key, &value)),
+            default: schema.get("default").map(toml),
+            example: value.map(|value| assignment(key, &value)),
             meaning: meaning(schema),
             required: false,
             unbuilt: place.unbuilt || self.is_unbuilt(&pointer) || words::says_unbuilt(schema),
@@ -260,7 +261,7 @@ impl Outline<'_> {
             pointer: format!("{}/<name>", place.pointer),
             kind: words::kind(schema),
             default: None,
-            example: first.map(|(key, value)| words::assignment(key, value)),
+            example: first.map(|(key, value)| assignment(key, value)),
             meaning: meaning(schema),
             required: false,
             unbuilt: place.unbuilt || self.is_unbuilt(&place.pointer),

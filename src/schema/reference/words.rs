@@ -168,44 +168,6 @@ fn range(schema: &Value) -> String {
     }
 }
 
-/// A key with its value, as it is written.
-pub(super) fn assignment(key: &str, value: &Value) -> String {
-    format!("{} = {}", bare(key), toml(value))
-}
-
-/// A value as TOML has it, on one line.
-pub(super) fn toml(value: &Value) -> String {
-    match value {
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(toml).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Value::Object(table) => {
-            let entries: Vec<String> = table
-                .iter()
-                .map(|(key, value)| assignment(key, value))
-                .collect();
-            format!("{{ {} }}", entries.join(", "))
-        }
-        // Escapes of JSON are escapes of TOML, too.
-        Value::String(text) if text.contains('\n') => Value::from(text.as_str()).to_string(),
-        Value::String(text) => toml::Value::from(text.as_str()).to_string(),
-        other => other.to_string(),
-    }
-}
-
-fn bare(key: &str) -> String {
-    let plain = !key.is_empty()
-        && key
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    if plain {
-        key.to_owned()
-    } else {
-        toml::Value::from(key).to_string()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,14 +196,5 @@ mod tests {
             "Where. Default `x`; empty for none."
         );
         assert_eq!(told("Who. Not built yet."), "Who.");
-    }
-
-    #[test]
-    fn a_value_is_written_as_toml() {
-        assert_eq!(toml(&json!("a\nb\"")), "\"a\\nb\\\"\"");
-        assert_eq!(
-            assignment("a b", &json!({ "x": ["y\"", 1.5, true] })),
-            "\"a b\" = { x = ['y\"', 1.5, true] }"
-        );
     }
 }

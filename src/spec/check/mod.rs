@@ -1,5 +1,7 @@
 //! From the schema's verdict to words: one diagnostic per bad value, with what would be right. It never judges on its own.
 
+mod brackets;
+mod part;
 mod unknown;
 mod value;
 mod words;
@@ -13,6 +15,7 @@ use jsonschema::error::ValidationErrorKind as Kind;
 use serde_json::Value;
 
 use super::diagnostic::{Diagnostic, ENOUGH};
+use super::suggest::visible;
 use super::tree::{Tree, unescape};
 use crate::schema::Document;
 
@@ -111,13 +114,13 @@ pub(crate) fn dotted(pointer: &str) -> String {
         if !out.is_empty() {
             out.push('.');
         }
-        out.push_str(&unescape(step));
+        out.push_str(&visible(&unescape(step)));
     }
     out
 }
 
 fn is_index(step: &str) -> bool {
-    step.bytes().all(|b| b.is_ascii_digit())
+    !step.is_empty() && step.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// What turns one error of the schema into diagnostics.
@@ -147,37 +150,15 @@ impl Explain<'_> {
         }
     }
 
-    /// How much a mistake takes away: a key of its section, an entry of a section that is a list of tables, or the whole section, where that
-    /// needs the key or is something else. An unknown key takes only itself away.
+    /// How much a mistake takes away; nothing for unknown keys, each of which takes away itself.
     fn part(&self, error: &ValidationError<'_>) -> String {
-        let pointer = error.instance_path().as_str();
-        let mut steps = pointer.split('/').skip(1);
-        let (section, key) = (steps.next().unwrap_or_default(), steps.next());
-        let whole = format!("/{section}");
-        let value = self.tree.value.pointer(&whole);
-        let (Some(key), Some(value)) = (key, value) else {
-            // Unknown keys of a section, each a part of its own, leave the rest of it.
-            return match error.kind() {
-                Kind::AdditionalProperties { .. } => String::new(),
-                _ => whole,
-            };
-        };
-        let schema = self
-            .kinds
-            .own
-            .schema
-            .pointer(&format!("/properties/{section}/required"));
-        let needed = schema
-            .and_then(Value::as_array)
-            .is_some_and(|keys| keys.iter().any(|one| one == key));
-        let entries = value.is_object()
-            || value
-                .as_array()
-                .is_some_and(|items| items.iter().all(Value::is_object));
         match error.kind() {
             Kind::AdditionalProperties { .. } => String::new(),
-            _ if entries && !needed => format!("{whole}/{key}"),
-            _ => whole,
+            _ => part::of(
+                self.tree,
+                &self.kinds.own.schema,
+                error.instance_path().as_str(),
+            ),
         }
     }
 
@@ -205,7 +186,7 @@ impl Explain<'_> {
             .map(|step| unescape(step))
             .collect();
         let several = steps.last().is_some_and(|step| is_index(step));
-        let name = names.join(".");
+        let name = visible(&names.join("."));
         if several {
             format!("`[[{name}]]`")
         } else {

@@ -62,11 +62,18 @@ impl Explain<'_> {
         let names = properties(parent);
         let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
         spelling(&names, key)
-            .or_else(|| dialect::modern(at, key))
+            .or_else(|| versioned(&names, key))
+            .or_else(|| self.older(at, key))
             .or_else(|| self.other_file(at, key))
             .or_else(|| self.other_section(at, key))
             .or_else(|| did_you_mean(key, names.iter().copied()))
             .or_else(|| listing(at, &names))
+    }
+
+    /// What an older version of the spec calls it; other files have no older versions.
+    fn older(&self, at: &str, key: &str) -> Option<String> {
+        let is_spec = self.kinds.own.schema["title"] == "hop3.toml";
+        dialect::modern(at, key).filter(|_| is_spec)
     }
 
     fn other_file(&self, at: &str, key: &str) -> Option<String> {
@@ -79,11 +86,11 @@ impl Explain<'_> {
     /// The sections of the same file that have such a key, if they are few.
     fn other_section(&self, at: &str, key: &str) -> Option<String> {
         let schema = &self.kinds.own.schema;
-        if !at.is_empty()
-            && schema
-                .pointer(&format!("/properties/{}", escape(key)))
-                .is_some()
-        {
+        let own = schema
+            .pointer(&format!("/properties/{}", escape(key)))
+            .is_some();
+        let value = self.tree.value.pointer(&format!("{at}/{}", escape(key)));
+        if own && value.is_some_and(|value| value.is_object() || is_tables(value)) {
             return Some(format!("`[{key}]` is a section of its own"));
         }
         let sections = properties(schema).filter(|(_, section)| holds(section, key));
@@ -125,6 +132,14 @@ fn spelling(names: &[&str], key: &str) -> Option<String> {
     };
     (twin != key && names.contains(&twin.as_str()))
         .then(|| format!("keys are written in {rule}: `{twin}`"))
+}
+
+/// `python = …` where `python-version` is meant.
+fn versioned(names: &[&str], key: &str) -> Option<String> {
+    let version = format!("{key}-version");
+    names
+        .contains(&version.as_str())
+        .then(|| format!("use `{version}`"))
 }
 
 fn is_tables(value: &Value) -> bool {

@@ -4,12 +4,17 @@ use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::Value;
 
-use super::words::{NameRule, either, found, in_quotes, without_quotes};
-use super::{Explain, dotted, is_index, rule};
+use super::brackets::brackets;
+use super::words::{NameRule, either, found, in_quotes, without_brackets, without_quotes};
+use super::{Explain, dotted, rule};
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::dialect;
 use crate::spec::suggest::{bytes, closest, did_you_mean, one_of, period, shortened};
 use crate::spec::tree::escape;
+use crate::spec::written::{assignment, toml};
+
+/// Keys whose value may be a credential even where none belongs.
+const CREDENTIALS: [&str; 2] = ["/password", "/basic-auth"];
 
 impl Explain<'_> {
     pub(super) fn bad(&self, error: &ValidationError<'_>, at: &str) -> Diagnostic {
@@ -60,7 +65,7 @@ impl Explain<'_> {
         };
         let parent = self.parent(error);
         let example = parent.pointer("/examples/0");
-        let example = example.map(|example| format!("write `{}`", toml_text(example)));
+        let example = example.map(|example| format!("write `{}`", toml(example)));
         let hint = rule(parent).map(|rule| format!("write {rule}")).or(example);
         self.tree.error(at, message).hint(hint)
     }
@@ -87,7 +92,7 @@ impl Explain<'_> {
         }
         let message = format!("{} lacks the key `{key}`", self.table(at));
         let example = known.and_then(|known| known.get(key)?.pointer("/examples/0"));
-        let hint = example.map(|example| format!("add `{key} = {}`", toml_text(example)));
+        let hint = example.map(|example| format!("add `{}`", assignment(key, example)));
         Some(self.tree.key_error(at, message).hint(hint))
     }
 
@@ -100,16 +105,23 @@ impl Explain<'_> {
         let expected = expected_types(parent, kind);
         let words = either(&expected);
         let message = format!("`{}` must be {words}, not {}", dotted(at), found(value));
+        let secret = CREDENTIALS.iter().any(|key| at.ends_with(key));
         let hint = brackets(at, parent, value)
             .or_else(|| one_of_words(parent))
             .or_else(|| without_quotes(&expected, value))
+            .or_else(|| in_quotes(&expected, value).filter(|_| would_fit(parent, value)))
+            .or_else(|| without_brackets(&expected, value).filter(|_| !secret))
             .or_else(|| name_hint(parent, value))
-            .or_else(|| rule(parent).map(|rule| format!("write {rule}")))
-            .or_else(|| in_quotes(&expected, value));
-        self.tree
-            .error(at, message)
-            .label(format!("expected {words}"))
-            .hint(hint)
+            .or_else(|| rule(parent).map(|rule| format!("write {rule}")));
+        let label = match (expected.as_slice(), bounds(parent)) {
+            ([_], Some((least, most))) => format!("expected {words} from {least} to {most}"),
+            _ => format!("expected {words}"),
+        };
+        let found = self.tree.error(at, message).label(label).hint(hint);
+        if secret && !value.is_object() {
+            return found.redacted();
+        }
+        found
     }
 
     fn wrong_word(&self, at: &str, options: &Value, value: &Value) -> Diagnostic {
@@ -135,7 +147,11 @@ impl Explain<'_> {
                 .error(at, rule.refusal(text))
                 .hint(rule.hint(text));
         }
-        let message = format!("`{}` cannot be `{}`", dotted(at), shortened(text));
+        let message = if text.trim().is_empty() {
+            format!("`{}` is blank", dotted(at))
+        } else {
+            format!("`{}` cannot be `{}`", dotted(at), shortened(text))
+        };
         let near = match parent.get("x-suggest").and_then(Value::as_str) {
             Some("period") => period(text),
             Some("bytes") => bytes(text),
@@ -191,28 +207,15 @@ fn expected_types(parent: &Value, kind: &TypeKind) -> Vec<String> {
     }
 }
 
-/// One bracket for two, or two for one.
-fn brackets(at: &str, schema: &Value, value: &Value) -> Option<String> {
-    let name = dotted(at);
-    if at.split('/').any(|step| !step.is_empty() && is_index(step)) {
-        return None;
-    }
-    let of_tables = schema
-        .pointer("/items/type")
-        .is_some_and(|kind| kind == "object");
-    if of_tables && value.is_object() {
-        return Some(format!(
-            "write `[[{name}]]`, in two brackets, once for each entry"
-        ));
-    }
-    let wants_table = schema.get("type").is_some_and(|kind| kind == "object");
-    let tables = value
-        .as_array()
-        .is_some_and(|items| items.iter().all(Value::is_object) && !items.is_empty());
-    if wants_table && tables {
-        return Some(format!("write `[{name}]`, in one bracket: it stands once"));
-    }
-    (wants_table && !value.is_array()).then(|| format!("write its keys below a line `[{name}]`"))
+/// Whether a number or a truth would be right as a text.
+fn would_fit(schema: &Value, value: &Value) -> bool {
+    let pattern = schema.get("pattern").and_then(Value::as_str);
+    let needs_unit = schema.get("x-suggest").is_some();
+    !needs_unit
+        && pattern.is_none_or(|pattern| {
+            let compiled = fancy_regex::Regex::new(pattern);
+            compiled.is_ok_and(|regex| regex.is_match(&value.to_string()).unwrap_or(false))
+        })
 }
 
 /// A number where a name belongs: the name that is near.
@@ -232,6 +235,11 @@ fn strings(options: &Value) -> Vec<&str> {
     all.filter_map(Value::as_str).collect()
 }
 
+/// The least and the most, where a schema says both.
+fn bounds(schema: &Value) -> Option<(&Value, &Value)> {
+    Some((schema.get("minimum")?, schema.get("maximum")?))
+}
+
 /// The numbers that a schema takes: "from 1 to 100".
 fn range(schema: &Value) -> String {
     let bound = |name: &str| schema.get(name).filter(|bound| bound.is_number());
@@ -246,22 +254,5 @@ fn range(schema: &Value) -> String {
         (None, Some(most), None) => format!("at most {most}"),
         (None, None, Some(below)) => format!("above {below}"),
         (None, None, None) => "another number".to_owned(),
-    }
-}
-
-/// An example as TOML.
-fn toml_text(example: &Value) -> String {
-    match example {
-        Value::Object(map) => {
-            let pairs = map
-                .iter()
-                .map(|(key, value)| format!("{key} = {}", toml_text(value)));
-            format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
-        }
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(toml_text).collect();
-            format!("[{}]", items.join(", "))
-        }
-        _ => example.to_string(),
     }
 }

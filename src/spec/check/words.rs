@@ -58,6 +58,14 @@ impl NameRule {
         if self.reserved(text) {
             return format!("`{text}` is a reserved word and cannot be an {}", self.what);
         }
+        if text.trim().is_empty() {
+            let article = if self.what.starts_with(['a', 'e']) {
+                "an"
+            } else {
+                "a"
+            };
+            return format!("{article} {} cannot be empty", self.what);
+        }
         format!("`{}` is not a valid {}", shortened(text), self.what)
     }
 
@@ -153,6 +161,16 @@ pub(super) fn in_quotes(expected: &[String], value: &Value) -> Option<String> {
     let plain = value.is_number() || value.is_boolean();
     (plain && expected.iter().any(|one| one == "string"))
         .then(|| format!("put it in quotes: `\"{value}\"`"))
+}
+
+/// A list of one text where a text belongs: that text.
+pub(super) fn without_brackets(expected: &[String], value: &Value) -> Option<String> {
+    let [Value::String(text)] = value.as_array()?.as_slice() else {
+        return None;
+    };
+    let text = shortened(text);
+    (expected.iter().any(|one| one == "string"))
+        .then(|| format!("write it without brackets: `\"{}\"`", text.escape_debug()))
 }
 
 fn unquoted(wants: &impl Fn(&str) -> bool, text: &str) -> Option<String> {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use hop3_plugin_api::{AddonInstance, AddonName, PluginName};
 use serde_json::{Map, Value};
 
-use super::{Draft, related};
+use super::Draft;
+use super::tell::related;
 use crate::spec::linked::Part;
 use crate::spec::sections::{AddonEntry, OnRemove};
 use crate::spec::suggest::did_you_mean;
@@ -110,9 +111,10 @@ impl Draft<'_> {
                 );
                 Some(kind)
             }
-            Err(error) => {
-                let message = format!("`{name}` is not a valid {}", error.what);
-                self.error(&at, message, "add the key `type`");
+            Err(_) => {
+                let hint = "add `type = \"postgres\"` or another type";
+                let message = format!("`[[provider]]` lacks the key `type`, and `{name}` is none");
+                self.error(&at, message, hint);
                 None
             }
         }

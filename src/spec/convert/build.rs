@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use hop3_plugin_api::{BuildConfig, EnvKey, EnvTemplate, EnvValue, PluginName};
 
+use super::env_checks::BUILD_HOOKS;
 use super::run::Commands;
-use super::{Draft, env, stays_beneath};
+use super::{Draft, stays_beneath};
 use crate::spec::linked::Part;
 use crate::spec::procfile::Procfile;
 use crate::spec::sections::{Build, BuildEnv, Command, Deploy, Package, Run};
@@ -85,7 +86,8 @@ impl Draft<'_> {
     /// Tells of a name that planning will refuse on this binary's hosts.
     pub(super) fn linked_or_told(&mut self, part: Part, pointer: &str, name: &str) {
         let linked = &self.schemas.linked;
-        if linked.has(part, name) {
+        let described = part == Part::Addon && self.schemas.addons.contains_key(name);
+        if described || linked.has(part, name) {
             return;
         }
         let message = format!(
@@ -137,7 +139,7 @@ impl Draft<'_> {
             Some(BuildEnv::Values(values)) => {
                 for (key, value) in values {
                     self.refuse_credential(&format!("/build/env/{key}"), value);
-                    self.refuse_loader_hook(&format!("/build/env/{key}"), key, &env::BUILD_HOOKS);
+                    self.refuse_loader_hook(&format!("/build/env/{key}"), key, &BUILD_HOOKS);
                 }
                 values.clone()
             }

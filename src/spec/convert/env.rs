@@ -6,36 +6,12 @@ use hop3_plugin_api::{
 
 use super::Draft;
 use super::addons::prefixes;
+use super::env_checks::{GIVEN, LOADER_HOOKS};
 use crate::spec::app::SecretUse;
-use crate::spec::credentials;
 use crate::spec::linked::Part;
 use crate::spec::sections::{Env, EnvEntry, GeneratedForm, Reference, SecretName};
 use crate::spec::suggest::{all_of, did_you_mean, shortened};
 use crate::spec::tree::escape;
-
-/// The longest value that the kernel passes to a process, with its name.
-const VALUE_LIMIT: usize = 128 * 1024 - 256;
-
-/// Variables by which a process would load foreign code.
-pub(super) const LOADER_HOOKS: [&str; 4] = [
-    "LD_PRELOAD",
-    "LD_LIBRARY_PATH",
-    "LD_AUDIT",
-    "GLIBC_TUNABLES",
-];
-
-/// The same, for build steps, which start with shells.
-pub(super) const BUILD_HOOKS: [&str; 6] = [
-    "LD_PRELOAD",
-    "LD_LIBRARY_PATH",
-    "LD_AUDIT",
-    "GLIBC_TUNABLES",
-    "BASH_ENV",
-    "ENV",
-];
-
-/// Variables that each instance is given when it starts.
-const GIVEN: [&str; 2] = ["PORT", "BIND_ADDRESS"];
 
 /// What references may refer to.
 pub(super) struct Facts<'a> {
@@ -159,27 +135,10 @@ impl Draft<'_> {
         reference: &Reference,
         facts: &Facts<'_>,
     ) -> Option<EnvValue> {
-        if reference.from.is_some() && reference.from_.is_some() {
-            let words = (
-                "`from_` and `from` are the same key".to_owned(),
-                "keep `from`".to_owned(),
-            );
-            let other = format!("{pointer}/from");
-            self.conflict(
-                &format!("{pointer}/from_"),
-                (&other, "it stands here too"),
-                words,
-            );
+        let from = self.named_addon(pointer, reference);
+        if self.in_doubt(pointer) {
+            return None;
         }
-        let word = if reference.from.is_some() {
-            "from"
-        } else {
-            "from_"
-        };
-        let from = reference.from.as_ref().or(reference.from_.as_ref());
-        let from = from
-            .filter(|from| !from.is_empty())
-            .map(|from| (word, from.as_str()));
         match (reference.external_ip, from, &reference.key) {
             (Some(true), None, None) => {
                 self.unbuilt(pointer, "`{ external_ip = true }` in [env]");
@@ -201,6 +160,26 @@ impl Draft<'_> {
             (None, None, Some(fact)) => self.fact(pointer, fact, facts),
             (None, Some(from), Some(key)) => self.addon_variable(pointer, from, key, facts.addons),
         }
+    }
+
+    /// The key that names the addon, and the name, where there is one.
+    fn named_addon<'r>(
+        &mut self,
+        pointer: &str,
+        reference: &'r Reference,
+    ) -> Option<(&'static str, &'r str)> {
+        if reference.from.is_some() && reference.from_.is_some() {
+            let words = (
+                "`from_` and `from` are the same key".to_owned(),
+                "keep `from`".to_owned(),
+            );
+            let other = format!("{pointer}/from");
+            let label = "it stands here too";
+            self.conflict(&format!("{pointer}/from_"), (&other, label), words);
+        }
+        let from = reference.from.as_deref().map(|from| ("from", from));
+        let other = reference.from_.as_deref().map(|from| ("from_", from));
+        from.or(other).filter(|(_, from)| !from.is_empty())
     }
 
     fn fact(&mut self, pointer: &str, fact: &str, facts: &Facts<'_>) -> Option<EnvValue> {
@@ -289,111 +268,6 @@ impl Draft<'_> {
         };
         template.values.insert(key.clone(), value);
     }
-
-    /// A template sees the app's other variables, and computed ones only if they are filled before it.
-    fn refuse_unfillable(
-        &mut self,
-        pointer: &str,
-        section: &Env,
-        (key, text): (&EnvKey, &String),
-        all_known: bool,
-    ) {
-        for name in references(text) {
-            if section.entries.contains_key(name) {
-                continue;
-            }
-            let (message, hint) = if GIVEN.contains(&name) {
-                let message = format!("`{name}` is known only when an instance starts");
-                (
-                    message,
-                    format!("write `${name}` in the command that needs it"),
-                )
-            } else if section.computed.contains_key(name) {
-                if name < key.as_str() {
-                    continue;
-                }
-                let message = format!("`{name}` is not known yet when `{key}` is filled");
-                (
-                    message,
-                    "computed values are filled in the order of their names; repeat what is in it"
-                        .to_owned(),
-                )
-            } else if all_known && EnvKey::parse(name).is_ok() && !self.in_doubt("/env") {
-                let names = section.entries.keys().map(EnvKey::as_str);
-                let hint = did_you_mean(name, names);
-                let hint = hint.unwrap_or_else(|| {
-                    "add it to `[env]`, or write `$$` for a dollar sign".to_owned()
-                });
-                (format!("the app has no variable `{name}`"), hint)
-            } else {
-                continue;
-            };
-            self.error(pointer, message, hint);
-            return;
-        }
-    }
-
-    /// No credential belongs in git in the clear. The value is shown nowhere.
-    pub(super) fn refuse_credential(&mut self, pointer: &str, text: &str) {
-        if credentials::looks_like_one(text) {
-            self.credential(pointer);
-        }
-    }
-
-    /// The same for a text with references: one may stand for a password.
-    pub(super) fn refuse_credential_in_template(&mut self, pointer: &str, text: &str) {
-        if credentials::template_holds_one(text) {
-            self.credential(pointer);
-        }
-    }
-
-    fn credential(&mut self, pointer: &str) {
-        let hint = "store it as a secret: `{ secret = \"name\" }`, or compose it from an addon's variables in `[env.computed]`; \
-                    then replace it where it was issued, for git keeps what was committed";
-        let message =
-            "this looks like a credential, and everybody who can read the config repo can read it";
-        self.tell(|tree| tree.error(pointer, message).hint(hint).redacted());
-    }
-
-    pub(super) fn refuse_loader_hook(&mut self, pointer: &str, key: &EnvKey, hooks: &[&str]) {
-        if hooks.contains(&key.as_str()) {
-            let message = format!("`{key}` would load foreign code into every process");
-            self.key_error(
-                pointer,
-                message,
-                "set it in the app's own start script if it must be",
-            );
-        }
-    }
-
-    fn refuse_unpassable(&mut self, pointer: &str, text: &str) {
-        if text.len() > VALUE_LIMIT {
-            let message = format!(
-                "the value has {} bytes, more than a process can be given ({VALUE_LIMIT})",
-                text.len()
-            );
-            self.error(pointer, message, "put it in a file of the source");
-        }
-    }
-}
-
-/// The names in `${…}`; `$$` is a dollar sign.
-fn references(text: &str) -> Vec<&str> {
-    let mut names = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            rest = after;
-        } else if let Some((name, after)) = rest
-            .strip_prefix('{')
-            .and_then(|inner| inner.split_once('}'))
-        {
-            names.push(name);
-            rest = after;
-        }
-    }
-    names
 }
 
 fn no_addons(from: &str) -> String {
@@ -410,14 +284,4 @@ fn named(from: &str, addons: &[AddonInstance]) -> Option<AddonName> {
     let mut by_type = addons.iter().filter(|addon| addon.kind.as_str() == from);
     let only = by_type.next().filter(|_| by_type.next().is_none());
     by_name.or(only).map(|addon| addon.name.clone())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn references_are_found_and_dollar_signs_are_not() {
-        assert_eq!(references("a${B}$$-${C}-$D-${E"), ["B", "C"]);
-    }
 }

@@ -61,7 +61,7 @@ impl Draft<'_> {
                 return Vec::new();
             }
             (None, None) => {
-                if !self.in_doubt(at) {
+                if !self.slips(at) {
                     let message = format!(
                         "`[{}]` lacks the key `list`",
                         crate::spec::check::dotted(at)
@@ -73,8 +73,15 @@ impl Draft<'_> {
         };
         let numbered = list.iter().enumerate();
         numbered
-            .map(|(index, text)| (format!("{at}/{word}/{index}"), text.clone()))
+            .filter_map(|(index, text)| Some((format!("{at}/{word}/{index}"), text.clone()?)))
             .collect()
+    }
+
+    /// Whether the schema refused the whole, or a key that may have been meant for the list.
+    fn slips(&self, at: &str) -> bool {
+        let policies = [format!("{at}/_policy"), format!("{at}/policy")];
+        let mut faulty = self.faulty.iter().filter(|part| !policies.contains(part));
+        faulty.any(|part| part == at || part.starts_with(&format!("{at}/")))
     }
 
     fn domains_policy(&mut self, at: &str, domains: &Domains) {
@@ -130,7 +137,11 @@ impl Draft<'_> {
     fn host(&mut self, pointer: &str, text: &str) -> Option<HostName> {
         let host = normal(text);
         if host.is_none() {
-            let message = format!("`{}` is not a valid host name", shortened(text));
+            let message = if text.trim().is_empty() {
+                "a host name cannot be empty".to_owned()
+            } else {
+                format!("`{}` is not a valid host name", shortened(text))
+            };
             self.error(pointer, message, host_hint(text));
         }
         host

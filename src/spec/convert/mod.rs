@@ -2,9 +2,11 @@
 
 mod addons;
 mod build;
+mod carried;
 mod claims;
 mod contexts;
 mod env;
+mod env_checks;
 mod health;
 mod hosts;
 mod jobs;
@@ -15,26 +17,23 @@ mod proxy;
 mod run;
 mod source;
 mod static_paths;
+mod tell;
 mod waf;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use hop3_plugin_api::{AppConfig, AppName, Limits};
-use serde_json::{Map, Value};
+use hop3_plugin_api::{AppConfig, AppName, EnvTemplate};
+use serde_json::Value;
 
-use super::app::{
-    AppSpec, DeploySettings, OnInterrupt, Position, SecretUse, SourceSpec, Strategy, Unbuilt,
-};
-use super::diagnostic::{Diagnostic, ENOUGH, IntoHint, Related};
+use self::carried::with_image;
+
+use super::app::{AppSpec, SecretUse, SourceSpec, Unbuilt};
+use super::diagnostic::Diagnostic;
 use super::file::directory_name;
-use super::linked::Part;
 use super::positions::Positions;
 use super::procfile::Procfile;
-use super::sections::{
-    Deploy, Docker, Drift, HopFile, InterruptPolicy, LimitsSection, Metadata, RolloutStrategy,
-};
-use super::suggest::{did_you_mean, one_of, shortened};
-use super::tree::{Tree, escape};
+use super::sections::{HopFile, Metadata};
+use super::tree::Tree;
 use crate::schema::Schemas;
 
 /// A spec in the making, with what was found on the way.
@@ -75,27 +74,17 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Whether the schema refused this, or something within, so that nothing can be concluded from its absence.
-    fn in_doubt(&self, pointer: &str) -> bool {
-        self.faulty.iter().any(|faulty| {
-            faulty == pointer
-                || faulty
-                    .strip_prefix(pointer)
-                    .is_some_and(|rest| rest.starts_with('/'))
-        })
-    }
-
     /// Merges everything. The spec is only good when nothing found is an error.
     pub(crate) fn finish(
         mut self,
-        sections: HopFile,
+        mut sections: HopFile,
         procfile: &Procfile,
     ) -> (Option<AppSpec>, Vec<Diagnostic>, usize) {
         self.unpassable();
         self.later(&sections);
         let ports = self.ports(sections.ports.as_deref());
         let name = self.name(sections.metadata.as_ref());
-        let addons = self.addons(sections.addons, sections.provider);
+        let addons = self.addons(sections.addons.take(), sections.provider.take());
         let hosts = self.hosts(sections.domains.as_ref(), sections.env.as_ref());
         let facts = env::Facts {
             name: name.as_ref(),
@@ -103,42 +92,32 @@ impl<'a> Draft<'a> {
             addons: &addons,
         };
         let env = self.env(sections.env.as_ref(), &facts);
-        let commands = self.commands(sections.run.as_ref(), procfile);
+        let mut commands = self.commands(sections.run.as_ref(), procfile);
         self.outdone_hooks(sections.build.as_ref(), procfile);
         self.docker(sections.docker.as_ref());
-        let static_paths =
-            self.static_paths(sections.static_paths.as_ref(), sections.run.as_ref(), &env);
-        let build = self.build(
-            sections.build.as_ref(),
-            sections.run.as_ref(),
-            &env,
-            &commands,
-        );
-        let scale = self.scale(sections.scale.unwrap_or_default(), &commands.workers);
-        let writable = self.writable(sections.deploy.as_ref());
+        let scale = self.scale(sections.scale.take().unwrap_or_default(), &commands.workers);
         let source = self.source(sections.source.as_ref());
+        let health = self.health(sections.healthcheck.as_ref(), sections.run.as_ref());
+        let proxy = self.proxy(sections.proxy.as_ref(), sections.deploy.as_ref(), &env);
+        let deploy = self.deploy(sections.deploy.as_ref());
+        let limits = self.limits(sections.limits.as_ref());
+        let release_commands = std::mem::take(&mut commands.release);
+        let config = self.config(&sections, &env, commands, source.as_ref());
         let spec = name.map(|name| AppSpec {
             name,
             directory: self.directory.to_owned(),
             file: self.tree.source.file.clone(),
-            config: AppConfig {
-                build,
-                workers: commands.workers,
-                static_paths,
-                docker: with_image(self.tree.value.get("docker").cloned(), source.as_ref()),
-                plugin: self.plugins(),
-                writable,
-            },
+            config,
             source,
-            release_commands: commands.release,
-            health: self.health(sections.healthcheck.as_ref(), sections.run.as_ref()),
-            proxy: self.proxy(sections.proxy.as_ref(), sections.deploy.as_ref(), &env),
+            release_commands,
+            health,
+            proxy,
             env,
             hosts,
             addons,
             scale,
-            deploy: self.deploy(sections.deploy.as_ref()),
-            limits: self.limits(sections.limits.as_ref()),
+            deploy,
+            limits,
             secrets: Vec::new(),
             ports,
             shares: self.shares(),
@@ -146,6 +125,25 @@ impl<'a> Draft<'a> {
             positions: self.positions(procfile),
         });
         self.conclude(spec)
+    }
+
+    /// What builders and deployers are shown.
+    fn config(
+        &mut self,
+        sections: &HopFile,
+        env: &EnvTemplate,
+        commands: run::Commands,
+        source: Option<&SourceSpec>,
+    ) -> AppConfig {
+        let (build, run) = (sections.build.as_ref(), sections.run.as_ref());
+        AppConfig {
+            static_paths: self.static_paths(sections.static_paths.as_ref(), run, env),
+            build: self.build(build, run, env, &commands),
+            workers: commands.workers,
+            docker: with_image(self.tree.value.get("docker").cloned(), source),
+            plugin: self.plugins(),
+            writable: self.writable(sections.deploy.as_ref()),
+        }
     }
 
     /// Adds to a spec what was gathered on the way.
@@ -160,60 +158,15 @@ impl<'a> Draft<'a> {
         (spec, self.found, self.omitted)
     }
 
-    /// Tells an error. Beyond enough of them, more are only counted.
-    fn tell(&mut self, error: impl FnOnce(&Tree) -> Diagnostic) {
-        if self.told < ENOUGH {
-            self.found.push(error(self.tree));
-            self.told += 1;
-        } else {
-            self.omitted += 1;
-        }
-    }
-
-    /// Tells a note, unless there are enough of them.
-    fn remark(&mut self, note: impl FnOnce(&Tree) -> Diagnostic) {
-        if self.remarked < ENOUGH {
-            self.found.push(note(self.tree));
-            self.remarked += 1;
-        }
-    }
-
-    fn error(&mut self, pointer: &str, message: impl Into<String>, hint: impl IntoHint) {
-        self.tell(|tree| tree.error(pointer, message).hint(hint));
-    }
-
-    fn key_error(&mut self, pointer: &str, message: impl Into<String>, hint: impl IntoHint) {
-        self.tell(|tree| tree.key_error(pointer, message).hint(hint));
-    }
-
-    fn note(&mut self, pointer: &str, message: impl Into<String>) {
-        self.remark(|tree| tree.note(pointer, message));
-    }
-
-    /// An error at a value that is explained by another one.
-    fn conflict(&mut self, pointer: &str, (other, label): (&str, &str), words: (String, String)) {
-        self.tell(|tree| {
-            let found = tree.error(pointer, words.0).hint(words.1);
-            found.related(related(tree, other, label))
-        });
-    }
-
-    fn position(&self, pointer: &str) -> Position {
-        self.tree
-            .source
-            .position(self.tree.place(pointer).key.start)
-    }
-
-    fn unbuilt(&mut self, pointer: &str, what: impl Into<String>) {
-        let at = self.position(pointer);
-        self.unbuilt.push(Unbuilt {
-            what: what.into(),
-            at,
-        });
-    }
-
-    /// No text of a spec reaches a program if it cannot: programs take no NUL byte.
+    /// No text of a spec reaches a program if it cannot: programs take no NUL byte. It can only be written as an escape.
     fn unpassable(&mut self) {
+        let text = &self.tree.source.text;
+        if !["u0000", "U00000000", "x00"]
+            .iter()
+            .any(|escape| text.contains(escape))
+        {
+            return;
+        }
         let texts = self.tree.places().filter(|(pointer, _)| {
             let text = self.tree.value.pointer(pointer).and_then(Value::as_str);
             text.is_some_and(|text| text.contains('\0'))
@@ -252,84 +205,6 @@ impl<'a> Draft<'a> {
         .ok()
     }
 
-    fn deploy(&mut self, section: Option<&Deploy>) -> DeploySettings {
-        let Some(section) = section else {
-            return DeploySettings::default();
-        };
-        let defaults = DeploySettings::default();
-        DeploySettings {
-            deployer: self.choice(
-                Part::Deployer,
-                "/deploy/deployer",
-                section.deployer.as_deref(),
-            ),
-            after: section.after.clone().unwrap_or_default(),
-            strategy: match section.strategy {
-                Some(RolloutStrategy::Recreate) => Strategy::Recreate,
-                Some(RolloutStrategy::BlueGreen) | None => Strategy::BlueGreen,
-            },
-            overlap: section.overlap.unwrap_or(defaults.overlap),
-            drain_timeout: section
-                .drain_timeout
-                .map_or(defaults.drain_timeout, |period| period.0),
-            keep_releases: section.keep_releases.unwrap_or(defaults.keep_releases),
-            on_interrupt: match section.on_interrupt {
-                Some(InterruptPolicy::Hold) => OnInterrupt::Hold,
-                Some(InterruptPolicy::Retry) | None => OnInterrupt::Retry,
-            },
-            heal: section.drift != Some(Drift::Report),
-            return_after_release_command: section.return_after_release_command.unwrap_or_default(),
-        }
-    }
-
-    fn plugins(&mut self) -> BTreeMap<String, Value> {
-        let tables = self.tree.value.get("plugin").and_then(Value::as_object);
-        let plugins: BTreeMap<String, Value> = tables
-            .into_iter()
-            .flatten()
-            .map(|(name, table)| (name.clone(), table.clone()))
-            .collect();
-        let schemas = self.schemas;
-        let linked = &schemas.plugins;
-        for name in plugins.keys().filter(|name| !linked.contains(name)) {
-            let message = format!(
-                "the plugin `{name}` is not linked into this binary; its settings are not checked"
-            );
-            let hint = did_you_mean(name, linked.iter().map(String::as_str));
-            let pointer = format!("/plugin/{}", escape(name));
-            self.remark(|tree| tree.note(&pointer, message).hint(hint));
-        }
-        plugins
-    }
-
-    fn docker(&mut self, section: Option<&Docker>) {
-        const RUNTIMES: [&str; 2] = ["docker", "docker-compose"];
-        let runtime = section.and_then(|docker| docker.runtime.as_deref());
-        if let Some(runtime) = runtime.filter(|runtime| !RUNTIMES.contains(runtime)) {
-            let message = format!(
-                "without effect here: there is no runtime `{}`",
-                shortened(runtime)
-            );
-            let hint = did_you_mean(runtime, RUNTIMES);
-            let hint = hint.unwrap_or_else(|| format!("it is {}", one_of(&RUNTIMES)));
-            self.remark(|tree| tree.value_note("/docker/runtime", message).hint(hint));
-        }
-    }
-
-    fn limits(&mut self, section: Option<&LimitsSection>) -> Limits {
-        let memory = section.and_then(|limits| limits.memory);
-        if memory.is_some_and(|memory| memory.0 == 0) {
-            let hint = "write what the app needs, such as `\"512M\"`";
-            self.error("/limits/memory", "no program runs in no memory", hint);
-        }
-        let processes = section.and_then(|limits| limits.processes);
-        Limits {
-            memory: memory.map(|memory| memory.0),
-            processes: processes.map(std::num::NonZeroU64::get),
-            ..Limits::default()
-        }
-    }
-
     fn positions(&self, procfile: &Procfile) -> Positions {
         let mut positions = Positions::new(&self.tree.source, &self.tree.places);
         if let Some(start) = positions.get("/run/start") {
@@ -342,23 +217,6 @@ impl<'a> Draft<'a> {
         }
         positions
     }
-}
-
-/// The key of another place, with what it has to do with this one.
-fn related(tree: &Tree, pointer: &str, label: &str) -> Related {
-    tree.source.related(tree.place(pointer).key, label)
-}
-
-/// `[docker]` as the builder reads it: a pinned image is one of its settings.
-fn with_image(docker: Option<Value>, source: Option<&SourceSpec>) -> Option<Value> {
-    let Some(SourceSpec::Image(image)) = source else {
-        return docker;
-    };
-    let mut docker = docker.unwrap_or_else(|| Value::Object(Map::new()));
-    docker
-        .as_object_mut()?
-        .insert("image".to_owned(), Value::from(image.as_str()));
-    Some(docker)
 }
 
 /// Whether a path stays below where it starts.

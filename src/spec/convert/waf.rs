@@ -1,8 +1,6 @@
 //! `[waf]`: expressions that compile, gates that can be kept, tunings that relax something.
 
-use std::fmt::Display;
-
-use fancy_regex::Regex;
+use fancy_regex::{CompileError, Regex};
 
 use super::Draft;
 use crate::spec::sections::{Filled, Waf};
@@ -16,10 +14,12 @@ impl Draft<'_> {
         } else if !self.in_doubt("/waf/enabled") {
             self.note("/waf", "`[waf]` is off and has no effect");
         }
-        self.expressions("/waf/allow", waf.allow.as_deref());
+        let allowed = waf.allow.iter().flatten().map(Option::as_ref);
+        self.expressions("/waf/allow", allowed);
         for (index, gate) in waf.gate.iter().flatten().enumerate() {
+            let Some(gate) = gate else { continue };
             let at = format!("/waf/gate/{index}");
-            self.expressions(&format!("{at}/paths"), Some(&gate.paths));
+            self.expressions(&format!("{at}/paths"), gate.paths.iter().map(Some));
             if gate.require.0 == "auth" {
                 let hint =
                     "name a network, such as `office`; `[proxy] basic-auth` asks for a password";
@@ -31,8 +31,10 @@ impl Draft<'_> {
             }
         }
         for (index, tuning) in waf.tuning.iter().flatten().enumerate() {
+            let Some(tuning) = tuning else { continue };
             let at = format!("/waf/tuning/{index}");
-            self.expressions(&format!("{at}/paths"), tuning.paths.as_deref());
+            let paths = tuning.paths.iter().flatten().map(Some);
+            self.expressions(&format!("{at}/paths"), paths);
             if !tuning.relieves() {
                 let hint = "add `disable-rule-ids = [942100]`, or `skip-body-inspection = true`";
                 self.key_error(&at, "this tuning relaxes nothing", hint);
@@ -40,8 +42,9 @@ impl Draft<'_> {
         }
     }
 
-    fn expressions(&mut self, at: &str, paths: Option<&[Filled]>) {
-        for (index, path) in paths.into_iter().flatten().enumerate() {
+    fn expressions<'p>(&mut self, at: &str, paths: impl Iterator<Item = Option<&'p Filled>>) {
+        for (index, path) in paths.enumerate() {
+            let Some(path) = path else { continue };
             if let Some((problem, hint)) = problem(&path.0) {
                 let message = format!(
                     "`{}` is not a pattern of paths: {problem}",
@@ -72,9 +75,17 @@ fn problem(path: &str) -> Option<(String, String)> {
     ))
 }
 
-/// The last line of what the compiler of expressions says; the others draw the expression.
-fn in_words(error: &impl Display) -> String {
-    let text = error.to_string();
+/// The last line of what the compiler of expressions says at its innermost; the others draw the expression.
+fn in_words(error: &fancy_regex::Error) -> String {
+    let text = match error {
+        fancy_regex::Error::CompileError(outer) => match &**outer {
+            CompileError::InnerError(inner) => inner
+                .syntax_error()
+                .map_or_else(|| inner.to_string(), ToString::to_string),
+            outer => outer.to_string(),
+        },
+        error => error.to_string(),
+    };
     let last = text.lines().rev().find(|line| !line.trim().is_empty());
     let last = last.unwrap_or_default().trim();
     last.strip_prefix("error: ").unwrap_or(last).to_lowercase()
@@ -89,6 +100,7 @@ mod tests {
         for good in ["/api/.*", "/(?!admin).*", r"/(?P<id>\d+)/\1", "^/health$"] {
             assert_eq!(problem(good), None, "{good}");
         }
+        assert!(problem("/api/(").unwrap().0.contains("paren"));
         for bad in ["/api/(", " /x", "/a\"b", "[z-a]", "(a{1000}){1000}{1000}"] {
             assert!(problem(bad).is_some(), "{bad}");
         }

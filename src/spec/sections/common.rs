@@ -67,7 +67,7 @@ schema!(Period, {
     "maximum": 31_536_000,
     "pattern": "^[1-9][0-9]{0,7}[smhd]$",
     "x-suggest": "period",
-    "x-rule": "whole seconds, or a number with `s`, `m`, `h` or `d`, such as `90s` or `5m`"
+    "x-rule": "whole seconds, or a number with `s`, `m`, `h` or `d` in quotes, such as `\"90s\"` or `\"5m\"`"
 });
 
 #[derive(Deserialize)]
@@ -144,7 +144,7 @@ schema!(ByteText, {
     "type": "string",
     "pattern": "^[0-9]{1,12}[KMGkmg]?$",
     "x-suggest": "bytes",
-    "x-rule": "a number of bytes with `K`, `M` or `G`, such as `512M`"
+    "x-rule": "a number of bytes in quotes, with `K`, `M` or `G`, such as `\"512M\"`"
 });
 
 impl TryFrom<String> for ByteText {
@@ -180,7 +180,7 @@ schema!(ByteSize, {
     "minimum": 0,
     "pattern": "^[0-9]{1,12}[KMGkmg]?$",
     "x-suggest": "bytes",
-    "x-rule": "a number of bytes, or one with `K`, `M` or `G`, such as `64M`"
+    "x-rule": "a number of bytes, or one with `K`, `M` or `G` in quotes, such as `\"64M\"`"
 });
 
 impl ByteSize {
@@ -202,7 +202,7 @@ schema!(StatusRange, {
     "minimum": 100,
     "maximum": 599,
     "pattern": "^[1-5][0-9][0-9]-[1-5][0-9][0-9]$",
-    "x-rule": "a status code from 100 to 599, or a range such as `200-299`"
+    "x-rule": "a status code from 100 to 599, or a range such as `\"200-299\"`"
 });
 
 #[derive(Deserialize)]
@@ -281,6 +281,14 @@ text!(
     Filled,
     "\\S",
     "a text that is not blank",
+    |text| !text.trim().is_empty()
+);
+
+text!(
+    /// When something happens. Whether it is a schedule is found out later, in more words than a pattern has.
+    CronText,
+    "[^\\s]",
+    "minute, hour, day, month and weekday, as in `\"30 2 * * *\"`",
     |text| !text.trim().is_empty()
 );
 

@@ -48,7 +48,7 @@ text!(
     /// Whether changes wait for a person.
     Approval,
     "^(auto|manual|[1-9][0-9]{0,7}[smhd])$",
-    "`auto`, `manual`, or a delay such as `2h`",
+    "`\"auto\"`, `\"manual\"`, or a delay such as `\"2h\"`",
     |text| matches!(text, "auto" | "manual") || Period::of_text(text).is_some()
 );
 

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::List;
 use super::common::Filled;
 use super::env::Env;
 use super::run::Domains;
@@ -27,7 +28,7 @@ pub(crate) struct TestSection {
     #[serde(rename = "expects_failure")]
     expects_failure_twin: Option<bool>,
     /// What is asked of the running app.
-    validations: Option<Vec<Validation>>,
+    validations: Option<List<Validation>>,
 }
 
 /// How urgent a test is.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use super::common::{Filled, Period};
+use super::common::{CronText, Filled, Period};
 use super::names::JobName;
 
 /// The most jobs of one app.
@@ -19,7 +19,7 @@ pub(crate) struct Job {
     /// When it runs: minute, hour, day of the month, month and day of the week, as in `30 2 * * mon-fri`.
     #[serde(rename = "schedule")]
     #[schemars(extend("examples" = ["30 2 * * *"]))]
-    _schedule: Filled,
+    _schedule: CronText,
     /// The command.
     #[serde(rename = "command")]
     #[schemars(extend("examples" = ["./nightly.sh"]))]

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::common::{ByteText, Filled, Period};
+use super::common::{ByteText, CronText, Filled, Period};
 use super::names::VolumeName;
 
 /// A port of the host that the app claims for itself. Not built yet.
@@ -70,6 +70,7 @@ pub(crate) struct Volume {
     _mode: Option<Mode>,
     /// Whether a backup takes it along.
     #[serde(rename = "backup")]
+    #[schemars(extend("examples" = [{ "include": false }]))]
     _backup: Option<VolumeBackup>,
 }
 
@@ -112,7 +113,7 @@ pub(crate) struct Backup {
     #[serde(rename = "enabled")]
     pub(crate) _enabled: Option<bool>,
     /// When: five cron fields.
-    pub(crate) schedule: Option<Filled>,
+    pub(crate) schedule: Option<CronText>,
     /// How many are kept, or for how long.
     #[serde(rename = "retention")]
     pub(crate) _retention: Option<Retention>,
@@ -123,7 +124,7 @@ pub(crate) struct Backup {
 #[serde(rename_all = "kebab-case", default)]
 pub(crate) struct AddonBackup {
     /// When: five cron fields.
-    pub(crate) schedule: Option<Filled>,
+    pub(crate) schedule: Option<CronText>,
     /// How many are kept, or for how long.
     #[serde(rename = "retention")]
     _retention: Option<Retention>,

@@ -8,12 +8,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Policy;
 use super::common::{
     ByteText, Command, Package, Period, Seconds, StatusRange, WorkerMap, positive, up_to,
 };
 use super::machine::AddonBackup;
 use super::names::UrlPath;
+use super::{List, Policy};
 
 /// What runs.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -47,9 +47,9 @@ pub(crate) struct Run {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Domains {
     /// The host names; `_` alone catches every name that no other app has.
-    pub(crate) list: Option<Vec<String>>,
+    pub(crate) list: Option<List<String>>,
     /// Another word for `list`.
-    pub(crate) hosts: Option<Vec<String>>,
+    pub(crate) hosts: Option<List<String>>,
     /// Accepted; host names always follow the commit.
     #[serde(rename = "_policy")]
     pub(crate) strict_policy: Option<Policy>,
@@ -94,6 +94,7 @@ pub(crate) struct AddonEntry {
     /// What becomes of the data when the addon leaves the spec. `delete` still needs a person's consent, and is not built yet.
     pub(crate) on_remove: Option<OnRemove>,
     /// When backups are made and how long they are kept. Not built yet.
+    #[schemars(extend("examples" = [{ "schedule": "30 2 * * *", "retention": 7 }]))]
     pub(crate) backup: Option<AddonBackup>,
     /// The app whose addon of this name is shared, or `host/<name>` for one of the host's. Not built yet.
     pub(crate) share_from: Option<ShareFrom>,

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use super::List;
 use super::common::{Filled, Period, up_to};
 
 /// The web application firewall. Not built yet.
@@ -26,22 +27,24 @@ pub(crate) struct Waf {
     /// Paths that are let through, as regular expressions that fit a whole path.
     #[schemars(length(min = 1), extend("examples" = [["/healthz"]]))]
     #[serde(deserialize_with = "some")]
-    pub(crate) allow: Option<Vec<Filled>>,
+    pub(crate) allow: Option<List<Filled>>,
     /// Paths for some visitors only.
-    pub(crate) gate: Option<Vec<WafGate>>,
+    pub(crate) gate: Option<List<WafGate>>,
     /// Rules that are relaxed.
-    pub(crate) tuning: Option<Vec<WafTuning>>,
+    pub(crate) tuning: Option<List<WafTuning>>,
     /// When a visitor is banned.
     #[serde(rename = "bans")]
     pub(crate) _bans: Option<WafBans>,
 }
 
-fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Filled>>, D::Error> {
+fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<List<Filled>>, D::Error> {
     filled(deserializer).map(Some)
 }
 
 /// Reads a list that is not empty.
-fn filled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Filled>, D::Error> {
+fn filled<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     let items = Vec::deserialize(deserializer)?;
     if items.is_empty() {
         Err(serde::de::Error::custom("an empty list"))

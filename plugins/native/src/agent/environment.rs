@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 
 use hop3_plugin_api::{Abort, Context, Launch, Result};
 
-use super::artifact_dir;
-
 /// The longest `NAME=value` that the kernel passes to a program, with its final zero.
 const VARIABLE_LIMIT: usize = 128 * 1024;
 
@@ -87,7 +85,7 @@ struct Places<'a> {
 impl<'a> Places<'a> {
     fn of(cx: &'a Context<'_>, launch: &'a Launch<'_>) -> Result<Self> {
         Ok(Self {
-            app: text(&artifact_dir(cx, launch.artifact)?)?,
+            app: text(&launch.artifact.directory(&cx.paths.app)?)?,
             data: text(&cx.paths.data)?,
             root: &cx.paths.app,
             layers: &launch.artifact.runtime.layers,

@@ -8,7 +8,7 @@ use hop3_plugin_api::{
     Result, Sandbox, Secret, Task,
 };
 
-use super::{artifact_dir, environment, inside, stamps, supervisor, writable};
+use super::{environment, inside, stamps, supervisor, writable};
 use crate::document::{FORMAT, INSTANCE_VARIABLE, LaunchDocument, Ports, instance_name};
 use crate::place::Place;
 use crate::protocol::{Act, Reply};
@@ -185,7 +185,7 @@ async fn new_ports(
 }
 
 fn work_dir(cx: &Context<'_>, launch: &Launch<'_>) -> Result<PathBuf> {
-    let artifact = artifact_dir(cx, launch.artifact)?;
+    let artifact = launch.artifact.directory(&cx.paths.app)?;
     let relative = &launch.artifact.runtime.workdir;
     Ok(inside(&artifact, relative, "the working directory")?)
 }
@@ -248,7 +248,10 @@ fn sandbox(cx: &Context<'_>, launch: &Launch<'_>) -> Result<Sandbox> {
             cx.paths.cache.clone(),
             environment::temporary_dir(&cx.paths.release),
         ],
-        readable: vec![artifact_dir(cx, launch.artifact)?, cx.paths.layers.clone()],
+        readable: vec![
+            launch.artifact.directory(&cx.paths.app)?,
+            cx.paths.layers.clone(),
+        ],
         network: true,
         required: false,
     })

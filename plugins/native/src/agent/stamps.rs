@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hop3_plugin_api::{AppName, FileKind, Host, HostContext, Level, Owned, Result};
+use hop3_plugin_api::{AppName, Host, HostContext, Level, Owned, Result};
 
 use crate::place::stamped_release;
 use crate::stamp::Stamp;
@@ -13,32 +13,13 @@ pub(super) async fn read(host: &dyn Host, path: &Path) -> Result<Option<Stamp>> 
     Ok(content.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
-/// Everything of this installation, by the stamps in all apps' state directories.
-pub(super) async fn owned(cx: &HostContext<'_>) -> Result<Vec<Owned>> {
-    let apps = cx.dirs.data.join("apps");
+/// What this installation has running or left, by the stamps of all apps, or of one.
+pub(super) async fn owned(cx: &HostContext<'_>, app: Option<&AppName>) -> Result<Vec<Owned>> {
     let mut owned = Vec::new();
-    for app in cx.host.list(&apps).await? {
-        if app.kind == FileKind::Directory {
-            collect(cx, &apps.join(app.name).join("state"), &mut owned).await?;
-        }
-    }
-    Ok(owned)
-}
-
-/// The same of one app.
-pub(super) async fn owned_of(cx: &HostContext<'_>, app: &AppName) -> Result<Vec<Owned>> {
-    let state = cx.dirs.data.join("apps").join(app.as_str()).join("state");
-    let mut owned = Vec::new();
-    collect(cx, &state, &mut owned).await?;
-    Ok(owned)
-}
-
-async fn collect(cx: &HostContext<'_>, state: &Path, owned: &mut Vec<Owned>) -> Result<()> {
-    for entry in cx.host.list(state).await? {
-        if stamped_release(&entry.name).is_none() {
-            continue;
-        }
-        let path = state.join(&entry.name);
+    for path in cx
+        .stamps(app, |name| stamped_release(name).is_some())
+        .await?
+    {
         match read(cx.host, &path).await? {
             Some(stamp) if stamp.install == cx.install => owned.push(describe(cx.host, stamp)),
             Some(_) => {}
@@ -48,7 +29,7 @@ async fn collect(cx: &HostContext<'_>, state: &Path, owned: &mut Vec<Owned>) -> 
             ),
         }
     }
-    Ok(())
+    Ok(owned)
 }
 
 fn describe(host: &dyn Host, stamp: Stamp) -> Owned {

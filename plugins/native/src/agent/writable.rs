@@ -7,11 +7,11 @@ use std::path::Path;
 
 use hop3_plugin_api::{Abort, Context, FileKind, Host, Launch, Program, Result, Sandbox, Task};
 
-use super::{artifact_dir, inside};
+use super::inside;
 
 /// Links every writable directory of the spec and of the toolchain. What the source ships in one is copied when the data begins.
 pub(super) async fn link(cx: &Context<'_>, launch: &Launch<'_>) -> Result<()> {
-    let artifact = artifact_dir(cx, launch.artifact)?;
+    let artifact = launch.artifact.directory(&cx.paths.app)?;
     let declared = launch.artifact.runtime.writable.iter();
     let all: BTreeSet<&str> = declared
         .chain(&cx.plan.config.writable)

@@ -1,5 +1,8 @@
 //! What the TOML parser has against a file, in words for somebody who does not know TOML: what stands there, and what to write instead.
 
+mod plain;
+mod twice;
+
 use std::ops::Range;
 
 use super::diagnostic::{Diagnostic, Related};
@@ -70,6 +73,9 @@ impl<'a> Slip<'a> {
             "missing comma between array elements" | "missing comma between key-value pairs" => {
                 first.opens_late() && self.problem.starts_with("missing comma")
             }
+            "string values must be quoted" => {
+                first.is_header() && self.problem.starts_with("missing comma")
+            }
             _ => false,
         };
         if again && first.problem != self.problem {
@@ -82,6 +88,18 @@ impl<'a> Slip<'a> {
     fn opens_late(&self) -> bool {
         self.before().trim().is_empty()
             && (self.rest().starts_with('[') || self.rest().contains('='))
+    }
+
+    /// Whether the line is that of a section, read as a list in a list.
+    fn is_header(&self) -> bool {
+        let name = self.text().trim().trim_start_matches('[');
+        let name = name.trim_end_matches(']');
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let bracket = self.before().trim_start().starts_with('[');
+        bracket
+            && self.text().trim_end().ends_with(']')
+            && !name.is_empty()
+            && name.chars().all(plain)
     }
 
     fn row(&self) -> Range<usize> {
@@ -114,111 +132,23 @@ impl<'a> Slip<'a> {
             .iter()
             .find(|m| self.text().starts_with(**m))
         {
-            return self.told(
-                format!("`{marker}` is left over from a git merge"),
-                "decide between the two versions and remove the marks",
-            );
+            let start = self.row().start;
+            let message = format!("`{marker}` is left over from a git merge");
+            let found = self.source.error(start..start + marker.len(), message);
+            return found.hint("decide between the two versions and remove the marks");
         }
         match self.problem {
+            "string values must be quoted" if self.is_header() => self.left_open(),
             "string values must be quoted" => self.unquoted(),
             "invalid boolean" | "invalid float" => self.bare_word(),
             "invalid unquoted key" => self.bad_key(),
             "key with no value" => self.no_value(),
             "duplicate key" => self.twice(),
             "invalid basic string" | "invalid literal string" => self.open_text(),
-            "missing comma between array elements" if self.opens_late() => {
-                self.left_open(('[', ']'), "list")
-            }
-            "missing comma between key-value pairs" if self.opens_late() => {
-                self.left_open(('{', '}'), "table")
-            }
+            "missing comma between array elements" if self.opens_late() => self.left_open(),
+            "missing comma between key-value pairs" if self.opens_late() => self.left_open(),
             _ => self.plain(),
         }
-    }
-
-    /// Problems whose words need no more than a hint.
-    fn plain(&self) -> Diagnostic {
-        let header = self.text().trim().trim_matches(['[', ']']);
-        let (message, hint): (String, String) = match self.problem {
-            "unclosed table" => (
-                "the line of the section lacks a `]`".into(),
-                format!("write `[{header}]`"),
-            ),
-            "unclosed array table" => (
-                "the line of the section lacks a `]`".into(),
-                format!("write `[[{header}]]`"),
-            ),
-            "unclosed array" => (
-                "unclosed array: the list has no `]`".into(),
-                "close it with `]`".into(),
-            ),
-            "unclosed inline table" => ("the table has no `}`".into(), "close it with `}`".into()),
-            "missing comma between array elements" => (
-                "two items of a list without a comma between them".into(),
-                "write `[\"a\", \"b\"]`".into(),
-            ),
-            "missing comma between key-value pairs" => (
-                "two keys of a table without a comma between them".into(),
-                "write `{ a = 1, b = 2 }`".into(),
-            ),
-            "unexpected key or value" => (
-                "something stands after the value".into(),
-                self.after_value(),
-            ),
-            "missing escaped value" => self.bad_escape(),
-            "unexpected leading zero" => {
-                let digits = self
-                    .rest()
-                    .split(|c: char| !c.is_ascii_digit())
-                    .next()
-                    .unwrap_or_default();
-                let number = digits.trim_start_matches('0');
-                (
-                    "a number cannot start with `0`".into(),
-                    format!("write `{number}`, or `\"{digits}\"` if it is a text"),
-                )
-            }
-            "invalid fraction" => (
-                "a number ends with its point".into(),
-                "write a digit after it, as in `1.0`".into(),
-            ),
-            "extra `=`" => ("two `=` in a row".into(), "write one".into()),
-            "invalid key-value pair" if self.rest().starts_with('{') => (
-                "this looks like JSON, and the file is TOML".into(),
-                "write `[run]` and `start = \"…\"`, each on its line".into(),
-            ),
-            "recursion limit" => (
-                "a key has more parts than are read".into(),
-                "write fewer dots".into(),
-            ),
-            "cannot recurse further; max recursion depth met" => (
-                "lists and tables are nested deeper than is read".into(),
-                "close those that are open".into(),
-            ),
-            _ => return self.source.error(self.span.clone(), self.problem),
-        };
-        self.told(message, hint)
-    }
-
-    fn after_value(&self) -> String {
-        if self.before().contains('\'') && self.rest().contains('\'') {
-            "a text with `'` in it goes in double quotes".to_owned()
-        } else {
-            "put each key on a line of its own".to_owned()
-        }
-    }
-
-    fn bad_escape(&self) -> (String, String) {
-        let next = self
-            .rest()
-            .trim_start_matches('\\')
-            .chars()
-            .next()
-            .unwrap_or(' ');
-        let hint = format!(
-            "write `\\\\{next}` for a backslash, or put the text in single quotes, in which it stands for itself"
-        );
-        (format!("`\\{next}` is no escape sequence"), hint)
     }
 
     /// The key before the value, where it is all that is before it.
@@ -339,77 +269,27 @@ impl<'a> Slip<'a> {
     }
 
     /// Something in brackets that begins on an earlier line and does not end.
-    fn left_open(&self, (open, close): (char, char), what: &str) -> Diagnostic {
+    fn left_open(&self) -> Diagnostic {
         let text = &self.source.text[..self.row().start];
-        let opened = text.rmatch_indices(open).map(|(at, _)| at);
-        let opened = opened
-            .into_iter()
-            .find(|at| text[..*at].trim_end().ends_with('='));
-        let diagnostic = self.told(
-            format!("the {what} before this line has no `{close}`"),
-            format!("close it with `{close}`"),
-        );
-        match opened {
-            Some(at) => diagnostic.related(self.related(at..at + 1, "it begins here")),
-            None => diagnostic,
-        }
+        let mut openings = text.rmatch_indices(['[', '{']);
+        let opened =
+            openings.find(|(at, _)| text[..*at].trim_end_matches([' ', '\t']).ends_with('='));
+        let Some((at, open)) = opened else {
+            return self.told(self.problem, "close what is open before this line");
+        };
+        let (what, close) = if open == "[" {
+            ("list", "]")
+        } else {
+            ("table", "}")
+        };
+        let message = format!("the {what} before this line has no `{close}`");
+        let diagnostic = self.told(message, format!("close it with `{close}`"));
+        diagnostic.related(self.related(at..at + 1, "it begins here"))
     }
 
     fn related(&self, span: Range<usize>, label: &str) -> Related {
         self.source.related(span, label)
     }
-
-    fn twice(&self) -> Diagnostic {
-        let name = &self.source.text[self.span.clone()];
-        let header = self.text().trim_start().starts_with('[');
-        let what = if header { self.text().trim() } else { name };
-        let diagnostic = self.told(
-            format!("`{}` stands here a second time", shortened(what)),
-            "remove one of the two, or merge them",
-        );
-        match self.first(header) {
-            Some(span) => diagnostic.related(self.related(span, "it stands here first")),
-            None => diagnostic,
-        }
-    }
-
-    /// Where a key or section that stands twice stands first.
-    fn first(&self, header: bool) -> Option<Range<usize>> {
-        let before = &self.source.text[..self.row().start];
-        let name = self.source.text[self.span.clone()].trim();
-        let path = self.text().trim().trim_matches(['[', ']']);
-        let mut at = 0;
-        let mut found = None;
-        for line in before.split_inclusive('\n') {
-            let text = line.trim();
-            let same = if header {
-                opens(text, path)
-            } else {
-                key_of(text) == Some(name)
-            };
-            if !header && text.starts_with('[') {
-                found = None;
-            } else if same && (found.is_none() || !header) {
-                let indent = line.len() - line.trim_start().len();
-                found = found.or(Some(at + indent..at + indent + text.len()));
-            }
-            at += line.len();
-        }
-        found
-    }
-}
-
-/// Whether a line makes a table of a path: by a header, by dots or in braces.
-fn opens(line: &str, path: &str) -> bool {
-    let header = line.starts_with('[') && line.trim_matches(['[', ']']) == path;
-    let key = key_of(line);
-    header || key.is_some_and(|key| key == path || key.starts_with(&format!("{path}.")))
-}
-
-fn key_of(line: &str) -> Option<&str> {
-    let (key, _) = line.split_once('=')?;
-    let key = key.trim();
-    (!key.is_empty() && !key.starts_with(['#', '['])).then_some(key)
 }
 
 /// A hint that puts a value in quotes.

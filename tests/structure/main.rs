@@ -6,6 +6,9 @@
     reason = "these tests ask git for the tracked files and read the binary's environment"
 )]
 
+mod figures;
+mod walks;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -65,6 +68,17 @@ fn tracked_files() -> Vec<PathBuf> {
         .collect()
 }
 
+/// A section of ARCHITECTURE.md, with its title.
+fn section(title: &str) -> String {
+    let architecture = text("ARCHITECTURE.md");
+    let section = architecture
+        .split("\n## ")
+        .find(|section| section.starts_with(title));
+    section
+        .unwrap_or_else(|| panic!("there is no section `{title}` in ARCHITECTURE.md"))
+        .to_owned()
+}
+
 #[test]
 fn the_architecture_lists_the_modules_of_the_library_in_their_order() {
     let library = text("src/lib.rs");
@@ -72,12 +86,8 @@ fn the_architecture_lists_the_modules_of_the_library_in_their_order() {
         .lines()
         .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
         .collect();
-    let architecture = text("ARCHITECTURE.md");
-    let section = architecture
-        .split("\n## ")
-        .find(|s| s.starts_with("Modules"));
+    let section = section("Modules");
     let listed: Vec<&str> = section
-        .expect("there is a section `Modules`")
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
         .map(|(module, _)| module)
@@ -185,7 +195,7 @@ fn no_tracked_file_names_a_path_of_one_machine() {
     let checkout = root().display().to_string();
     let mut personal = vec![checkout, format!("{home}/.ca")];
     personal.extend(CHECKOUTS.map(str::to_owned));
-    let own = Path::new("tests/structure.rs");
+    let own = Path::new("tests/structure/main.rs");
     for file in tracked_files().iter().filter(|file| *file != own) {
         let content = fs::read(root().join(file)).expect("a tracked file is readable");
         let content = String::from_utf8_lossy(&content);
