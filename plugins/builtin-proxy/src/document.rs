@@ -86,19 +86,25 @@ pub(crate) fn admit(sites: &[Site], former: &[Site]) -> Admission {
         refused: BTreeMap::new(),
     };
     let mut holders: BTreeMap<&HostName, &AppName> = BTreeMap::new();
+    let mut served: BTreeSet<&AppName> = BTreeSet::new();
     for site in sites {
-        match judge(site, &holders) {
+        let judged = if served.contains(&site.app) {
+            Err("the app has two sites".to_owned())
+        } else {
+            judge(site, &holders)
+        };
+        match judged {
             Ok(()) => {
+                served.insert(&site.app);
                 holders.extend(site.hosts.iter().map(|host| (host, &site.app)));
                 admission.live.push(site.clone());
             }
             Err(reason) => drop(admission.refused.insert(site.app.clone(), reason)),
         }
     }
-    let live: BTreeSet<&AppName> = admission.live.iter().map(|site| &site.app).collect();
     let kept: Vec<Site> = former
         .iter()
-        .filter(|site| admission.refused.contains_key(&site.app) && !live.contains(&site.app))
+        .filter(|site| admission.refused.contains_key(&site.app) && !served.contains(&site.app))
         .filter_map(|site| without(site, &holders))
         .collect();
     admission.live.extend(kept);
@@ -106,9 +112,6 @@ pub(crate) fn admit(sites: &[Site], former: &[Site]) -> Admission {
 }
 
 fn judge(site: &Site, holders: &BTreeMap<&HostName, &AppName>) -> Result<(), String> {
-    if holders.values().any(|app| **app == site.app) {
-        return Err("the app has two sites".to_owned());
-    }
     if let Some((host, app)) = site.hosts.iter().find_map(|h| holders.get_key_value(h)) {
         return Err(format!("the host name `{host}` belongs to `{app}`"));
     }
