@@ -70,7 +70,7 @@ pub mod cli;
 
 /// Reading and planning make many small values on several threads and drop most of them; what is dropped goes back to the machine.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 pub use agent::Agent;
 pub use plugins::builtin;

@@ -189,8 +189,6 @@ fn spawn(program: &Path) -> std::io::Result<Child> {
             ("GIT_CONFIG_GLOBAL", "/dev/null"),
             ("GIT_TERMINAL_PROMPT", "0"),
             ("GIT_NO_LAZY_FETCH", "1"),
-            // Its limits count what is set aside, too, and the usual amount is a gigabyte.
-            ("MIMALLOC_ARENA_RESERVE", "8M"),
         ])
         .current_dir("/")
         .stdin(Stdio::piped())

@@ -229,7 +229,6 @@ async fn a_fetch_ends_with_the_agent_that_asked_for_it() {
     std::os::unix::process::CommandExt::process_group(&mut child, 0);
     let mut child = child
         .arg("internal-fetch")
-        .env("MIMALLOC_ARENA_RESERVE", "8M")
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::null())
         .spawn()
