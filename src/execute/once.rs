@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use hop3_plugin_api::{
-    Abort, Context, Deployer, Exit, ExitRecord, FileWrite, Launch, OneOff, PluginError, ProcessId,
-    ReleaseId, Result,
+    Abort, Context, Deployer, Exit, ExitRecord, ExitStatus, FileWrite, Launch, OneOff, PluginError,
+    ProcessId, ReleaseId, Result,
 };
 
 use crate::observe::{OnceCommand, OnceRecord, StateFiles, read_json};
@@ -70,7 +70,7 @@ impl Once<'_> {
                 let release = self.launch.release;
                 self.deployer.end_commands(self.cx, release).await?;
             }
-            if last.exit.is_none() && on_interrupt == OnInterrupt::Hold {
+            if is_in_doubt(last.exit.as_ref()) && on_interrupt == OnInterrupt::Hold {
                 return Err(interrupted(&last.command));
             }
         }
@@ -172,6 +172,12 @@ fn word_of(record: Option<ExitRecord>, runs: impl FnOnce(&ProcessId) -> bool) ->
     }
 }
 
+/// Whether a command of an earlier agent may or may not have taken effect: nobody saw its end, or something else ended it, such as a machine that
+/// shut down.
+fn is_in_doubt(exit: Option<&Exit>) -> bool {
+    exit.is_none_or(|exit| matches!(exit.status, ExitStatus::Signal(_)))
+}
+
 fn succeeded(command: &str, exit: Exit) -> Result<()> {
     if exit.success() {
         return Ok(());
@@ -187,4 +193,21 @@ fn interrupted(command: &str) -> PluginError {
     Abort::new(format!("the release command `{command}` was interrupted, and whether it took effect is not known"))
         .hint("look at what it changed; a new commit, or `on-interrupt = \"retry\"` in `[deploy]`, lets it run again")
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_command_that_ended_by_itself_is_known_to_have_failed() {
+        let ended = |status| Exit {
+            status,
+            tail: String::new(),
+        };
+        assert!(is_in_doubt(None));
+        assert!(is_in_doubt(Some(&ended(ExitStatus::Signal(15)))));
+        assert!(!is_in_doubt(Some(&ended(ExitStatus::Code(1)))));
+        assert!(!is_in_doubt(Some(&ended(ExitStatus::DeadlineExceeded))));
+    }
 }

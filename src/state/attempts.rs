@@ -85,13 +85,15 @@ impl Attempt {
 
     /// What happened and what comes next, for people.
     pub fn message(&self) -> String {
-        let state = if self.is_quarantined() {
-            format!(
-                "this release failed {} times and is quarantined until a commit changes it",
-                self.count
-            )
-        } else {
-            format!("try {} failed and is repeated later", self.count)
+        let tries = self.count;
+        let state = match (self.is_quarantined(), self.next) {
+            (true, Some(_)) => format!(
+                "this release failed {tries} times and is quarantined: only once an hour it is tried again, a commit that changes it at once"
+            ),
+            (true, None) => format!(
+                "this release failed {tries} times and is quarantined until a commit changes it"
+            ),
+            (false, _) => format!("try {tries} failed and is repeated later"),
         };
         format!("{}: {}; {state}", self.failure.step, self.failure.message)
     }

@@ -80,5 +80,5 @@ pub(crate) async fn owned(cx: &HostContext<'_>, app: Option<&AppName>) -> Result
 
 fn is_stamp(name: &str) -> bool {
     let number = name.strip_prefix("static-");
-    number.is_some_and(|number| number.ends_with(".json"))
+    number.is_some_and(|number| number.strip_suffix(".json").is_some())
 }

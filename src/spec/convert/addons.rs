@@ -103,21 +103,15 @@ impl Draft<'_> {
 
     fn legacy_type(&mut self, pointer: &str, name: &AddonName) -> Option<PluginName> {
         let at = format!("{pointer}/name");
-        match PluginName::parse(name.as_str()) {
-            Ok(kind) => {
-                self.note(
-                    &at,
-                    format!("without `type` this is read as `type = \"{kind}\"`"),
-                );
-                Some(kind)
-            }
-            Err(_) => {
-                let hint = "add `type = \"postgres\"` or another type";
-                let message = format!("`[[provider]]` lacks the key `type`, and `{name}` is none");
-                self.error(&at, message, hint);
-                None
-            }
-        }
+        let Ok(kind) = PluginName::parse(name.as_str()) else {
+            let hint = "add `type = \"postgres\"` or another type";
+            let message = format!("`[[provider]]` lacks the key `type`, and `{name}` is none");
+            self.error(&at, message, hint);
+            return None;
+        };
+        let message = format!("without `type` this is read as `type = \"{kind}\"`");
+        self.note(&at, message);
+        Some(kind)
     }
 
     fn unbuilt_keys(&mut self, pointer: &str, entry: &AddonEntry) {

@@ -145,8 +145,11 @@ impl<'a> Slip<'a> {
             "key with no value" => self.no_value(),
             "duplicate key" => self.twice(),
             "invalid basic string" | "invalid literal string" => self.open_text(),
-            "missing comma between array elements" if self.opens_late() => self.left_open(),
-            "missing comma between key-value pairs" if self.opens_late() => self.left_open(),
+            "missing comma between array elements" | "missing comma between key-value pairs"
+                if self.opens_late() =>
+            {
+                self.left_open()
+            }
             _ => self.plain(),
         }
     }
