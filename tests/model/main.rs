@@ -134,6 +134,9 @@ impl Tally {
         self.rests += walked.rests;
         self.late += walked.late;
         self.took += walked.took;
+        if self.walks.is_multiple_of(25) {
+            println!("{} walks, {} failed", self.walks, self.failed.len());
+        }
         if !walked.complaints.is_empty() {
             let text = format!(
                 "the walk of HOP3_TEST_SEED={seed} failed after {} actions:\n    {}",
