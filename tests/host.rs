@@ -5,6 +5,10 @@
     reason = "these tests prepare and inspect real files and processes"
 )]
 
+#[path = "support/rows.rs"]
+#[allow(dead_code, reason = "these tests use a part of it")]
+mod rows;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -15,6 +19,7 @@ use hop3_plugin_api::{
     AgentDeath, Exit, ExitRecord, ExitStatus, Host, HostError, ProcessId, Program, Sandbox, Secret,
     Task, UserId,
 };
+use rows::row;
 use tempfile::TempDir;
 
 /// A host, and a directory for one test.
@@ -108,6 +113,13 @@ async fn t26_the_environment_is_exactly_what_was_given() {
     task.env.insert("LD_PRELOAD".to_owned(), Secret::new(""));
     let exit = machine.run(&task).await;
     assert_eq!(exit.tail, format!("LD_PRELOAD=\0NASTY={nasty}\0"));
+    row(
+        "T26",
+        &[(
+            2,
+            "values given to a program, nothing else in its environment",
+        )],
+    );
 }
 
 #[tokio::test]
@@ -142,6 +154,13 @@ async fn f27_the_deadline_ends_a_tree_that_ignores_term_and_double_forks() {
     assert_eq!(exit.status, ExitStatus::DeadlineExceeded);
     assert!(near.exists() && far.exists());
     assert!(!runs(&near) && !runs(&far));
+    row(
+        "F27",
+        &[(
+            2,
+            "processes that ignore TERM ended at the deadline, one of them in a session of its own",
+        )],
+    );
 }
 
 #[tokio::test]
@@ -155,6 +174,10 @@ async fn f27_nothing_that_a_task_leaves_behind_lives_on() {
     let exit = machine.run(&machine.shell(&command)).await;
     assert!(exit.success(), "{exit:?}");
     assert!(!runs(&left));
+    row(
+        "F27",
+        &[(1, "daemon left behind by a task and ended with it")],
+    );
 }
 
 #[tokio::test]
@@ -169,6 +192,10 @@ async fn f27_a_flood_is_capped_with_a_line_that_says_so() {
     assert!(log.len() < 11_000, "{}", log.len());
     assert!(log.ends_with("[hop3-agent: output after 10000 bytes was dropped]\n"));
     assert_eq!(exit.tail, "xxxxxxxxxxx\nthe end\n");
+    row(
+        "F27",
+        &[(5_000_000, "bytes of output, the log capped at 10 000")],
+    );
 }
 
 #[tokio::test]
@@ -187,6 +214,13 @@ async fn f01_a_build_ends_when_it_is_cancelled_and_when_the_agent_dies() {
         }
         until("ended", || !runs(&near) && !runs(&far)).await;
     }
+    row(
+        "F01",
+        &[
+            (2, "builds whose agent is cancelled or dies"),
+            (2, "ended with all that they started"),
+        ],
+    );
 }
 
 fn finishing(machine: &Machine) -> Task {
@@ -231,6 +265,13 @@ async fn f01_a_release_command_outlives_the_agent_and_leaves_its_exit() {
     let exit = left_exit(&machine).unwrap();
     assert_eq!(exit.status, ExitStatus::Code(5));
     assert_eq!(exit.tail, "done\n");
+    row(
+        "F01",
+        &[(
+            1,
+            "release command that outlived its agent and left its exit",
+        )],
+    );
 }
 
 #[tokio::test]
@@ -253,6 +294,13 @@ async fn f01_who_watches_a_release_command_is_known_before_it_is_told_what_to_do
     };
     assert!(machine.host.is_running(&watcher));
     machine.host.signal(&watcher, 9, false).await.unwrap();
+    row(
+        "F01",
+        &[(
+            1,
+            "watcher of a release command known before its first order",
+        )],
+    );
 }
 
 #[tokio::test]
@@ -475,4 +523,77 @@ async fn t27_no_secret_is_ever_an_argument() {
     let exit = machine.run(&task).await;
     assert!(exit.tail.contains("internal-task"), "{exit:?}");
     assert!(!exit.tail.contains("canary-"), "{exit:?}");
+    row(
+        "T27",
+        &[
+            (2, "secrets given to a task"),
+            (0, "in an argument of it or of what stands above it"),
+        ],
+    );
+}
+
+/// Exchanges a directory for a link to somebody else's and back, as fast as it can, until it is ended.
+const EXCHANGER: &str = "import os, sys\n\
+    tree, victim = sys.argv[1:]\n\
+    print('ready', flush=True)\n\
+    while True:\n\
+    \x20   for step in (lambda: os.makedirs(tree + '/a/b/c'), lambda: os.rename(tree + '/a/b', tree + '/away'),\n\
+    \x20                lambda: os.symlink(victim, tree + '/a/b'), lambda: os.unlink(tree + '/a/b'),\n\
+    \x20                lambda: os.rename(tree + '/a', tree + '/gone'), lambda: os.symlink(victim, tree + '/a'),\n\
+    \x20                lambda: os.unlink(tree + '/a')):\n\
+    \x20       try:\n\
+    \x20           step()\n\
+    \x20       except OSError:\n\
+    \x20           pass\n";
+
+#[tokio::test]
+async fn t38_a_tree_is_removed_ten_thousand_times_while_another_process_exchanges_its_directories()
+{
+    let machine = Machine::new();
+    let (tree, victim) = (machine.path("tree"), machine.path("victim"));
+    fs::create_dir_all(victim.join("c/deeper")).unwrap();
+    fs::write(victim.join("c/file"), "whole").unwrap();
+    let mut exchanger = std::process::Command::new("/usr/bin/python3")
+        .args(["-c", EXCHANGER])
+        .args([&tree, &victim])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(&mut exchanger.stdout.take().unwrap(), &mut ready).unwrap();
+    let times = if rows::is_long() { 10_000 } else { 300 };
+    let (mut removed, mut refused) = (0, 0);
+    for _ in 0..times {
+        fs::create_dir_all(tree.join("kept/inner")).ok();
+        // What is written into it meanwhile may keep it from getting empty.
+        match machine
+            .host
+            .remove_beneath(machine.root.path(), &tree)
+            .await
+        {
+            Ok(()) => removed += 1,
+            Err(_) => refused += 1,
+        }
+    }
+    exchanger.kill().unwrap();
+    exchanger.wait().unwrap();
+    machine
+        .host
+        .remove_beneath(machine.root.path(), &tree)
+        .await
+        .unwrap();
+    assert!(!tree.exists());
+    assert_eq!(fs::read_to_string(victim.join("c/file")).unwrap(), "whole");
+    assert!(victim.join("c/deeper").is_dir());
+    assert_eq!(fs::read_dir(victim.join("c")).unwrap().count(), 2);
+    let counts = [
+        (
+            times,
+            "removals of a tree whose directories another process exchanges for links",
+        ),
+        (removed, "done"),
+        (refused, "given up because the tree did not stay empty"),
+        (0, "files touched behind a link"),
+    ];
+    row("T38", &counts);
 }

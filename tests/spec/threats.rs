@@ -10,6 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::load;
 use super::plugins::schemas;
+use super::rows::row;
 
 fn text(schemas: &Schemas, directory: &str, text: &str) -> LoadedApp {
     load(schemas, directory, Some(text.as_bytes()), None)
@@ -191,7 +192,7 @@ fn t24_a_host_name_that_only_looks_like_one_is_refused() {
 fn t26_values_are_taken_byte_by_byte() {
     let schemas = schemas();
     let long = "x".repeat(120 * 1024);
-    for value in [
+    let values = [
         "a\nLD_PRELOAD=/tmp/x.so",
         "it's",
         "say \"hi\"",
@@ -203,7 +204,8 @@ fn t26_values_are_taken_byte_by_byte() {
         "\t\r\n\u{7f}\u{1b}[31m",
         "ünïcode 🦀 \u{202e}",
         &long,
-    ] {
+    ];
+    for value in values {
         let quoted = toml::Value::from(value).to_string();
         let spec = spec(&schemas, "apps/a", &format!("[env]\nVALUE = {quoted}\n"));
         let literal = EnvValue::Literal {
@@ -211,18 +213,21 @@ fn t26_values_are_taken_byte_by_byte() {
         };
         assert_eq!(spec.env.values["VALUE"], literal, "{quoted}");
     }
+    row("T26", &[(values.len(), "values taken byte by byte")]);
 }
 
 #[test]
 fn t26_values_that_no_process_can_be_given_are_refused() {
     let schemas = schemas();
     let long = "x".repeat(200 * 1024);
-    for value in ["a\\u0000b", &long] {
+    let values = ["a\\u0000b", &long];
+    for value in values {
         let loaded = text(&schemas, "apps/a", &format!("[env]\nVALUE = \"{value}\"\n"));
         assert!(loaded.spec.is_none());
         assert_eq!(loaded.diagnostics.len(), 1);
         assert_eq!(loaded.diagnostics[0].position.line, 2);
     }
+    row("T26", &[(values.len(), "values refused with their line")]);
 }
 
 /// Names have at most 128 characters and not 64: frameworks map whole paths of settings to variables, which get longer than 64.
@@ -242,7 +247,7 @@ fn t26_names_of_variables_have_a_grammar_and_no_loader_hook_is_one() {
         assert!(loaded.spec.is_some(), "{good}: {:?}", loaded.diagnostics);
     }
     let too_long = "A".repeat(129);
-    for bad in [
+    let bad_names = [
         "\"A=B\"",
         "\"A B\"",
         "\"A\\nB\"",
@@ -256,7 +261,8 @@ fn t26_names_of_variables_have_a_grammar_and_no_loader_hook_is_one() {
         "LD_LIBRARY_PATH",
         "GLIBC_TUNABLES",
         too_long.as_str(),
-    ] {
+    ];
+    for bad in bad_names {
         for table in ["env", "env.computed", "contexts.a.env"] {
             let content = format!("[contexts.a]\nserver = \"x\"\n[{table}]\n{bad} = \"1\"\n");
             let loaded = text(&schemas, "apps/a", &content);
@@ -264,6 +270,13 @@ fn t26_names_of_variables_have_a_grammar_and_no_loader_hook_is_one() {
             assert_eq!(loaded.spec.is_none(), !hook, "{table}: {bad}");
         }
     }
+    row(
+        "T26",
+        &[(
+            bad_names.len(),
+            "names of variables and loader hooks refused",
+        )],
+    );
 }
 
 /// What a hostile file may cost of a processor. The test prints what it took, and allows a build without optimisation some more.
@@ -436,6 +449,7 @@ fn bombs() -> Vec<Bomb> {
 fn t39_bombs_end_soon_with_a_line_and_few_words() {
     let schemas = schemas();
     text(&schemas, "apps/warm", "[run]\nstart = \"x\"\n");
+    let mut slowest = Duration::ZERO;
     for Bomb { name, file, line } in bombs() {
         let (loaded, took) = timed(|| load(&schemas, "apps/bomb", Some(&file), None));
         println!("{name}: {} KiB in {took:?}", file.len() / 1024);
@@ -451,13 +465,23 @@ fn t39_bombs_end_soon_with_a_line_and_few_words() {
         );
         assert!(!told.contains("ghp_canary"), "{name}");
         assert!(took < PATIENCE * UNOPTIMISED, "{name} took {took:?}");
+        slowest = slowest.max(took);
     }
+    let slowest = usize::try_from(slowest.as_millis()).unwrap();
+    row(
+        "T39",
+        &[
+            (bombs().len(), "bombs in a spec"),
+            (bombs().len(), "refused with a line"),
+            (slowest, "ms of a processor for the slowest"),
+        ],
+    );
 }
 
 #[test]
 fn t39_bombs_in_a_procfile_end_soon_too() {
     let schemas = schemas();
-    for (name, file) in [
+    let bombs = [
         ("60 000 kinds", lines(60_000, |i| format!("{i}:\n"))),
         ("60 000 lines without a colon", "abc\n".repeat(60_000)),
         ("a kind 30 000 times", "web: x\n".repeat(30_000)),
@@ -467,12 +491,14 @@ fn t39_bombs_in_a_procfile_end_soon_too() {
         ),
         ("9 000 schedules", "cron: 0 0 30 2 * x\n".repeat(9_000)),
         ("one endless line", "a".repeat(250 * 1024)),
-    ] {
+    ];
+    for (name, file) in &bombs {
         let (loaded, took) = timed(|| load(&schemas, "apps/bomb", None, Some(file.as_bytes())));
         println!("{name}: {} KiB in {took:?}", file.len() / 1024);
         assert!(loaded.diagnostics.len() <= 101, "{name}");
         assert!(took < PATIENCE * UNOPTIMISED, "{name} took {took:?}");
     }
+    row("T39", &[(bombs.len(), "bombs in a Procfile ended at once")]);
 }
 
 #[test]
@@ -485,6 +511,13 @@ fn t39_no_bomb_in_one_app_changes_what_is_read_of_another() {
     assert_eq!(
         spec(&schemas, "apps/good", "[run]\nstart = \"./good\"\n"),
         before
+    );
+    row(
+        "T39",
+        &[(
+            bombs().len(),
+            "bombs beside another app, which is read as before",
+        )],
     );
 }
 
