@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use toml::{Table, Value};
 
-use super::super::support::until;
 use super::{TestHost, not_run, page_of, row, text_of};
 use crate::support::is_long;
 
@@ -32,8 +31,9 @@ const COMMANDS: [&str; 14] = [
     "test",
 ];
 
-/// What they are here.
-const HARMLESS: &str = "exec sleep 86391";
+/// What they are here: what must go on, and what must end.
+const LASTING: &str = "exec sleep 86391";
+const ENDING: &str = "true";
 
 /// Sections that two apps cannot both have as they stand in the cases, or that need another app, a server or a secret.
 const ALONE: [&str; 8] = [
@@ -175,7 +175,7 @@ impl Place {
 fn tame(value: &mut Value, at: &[String]) {
     let below = |step: String| [at, &[step]].concat();
     match value {
-        Value::String(text) if is_command(at) => HARMLESS.clone_into(text),
+        Value::String(text) if is_command(at) => ENDING.clone_into(text),
         Value::Table(table) => {
             for (key, inner) in table {
                 tame(inner, &below(key.clone()));
@@ -210,44 +210,26 @@ fn with_toolchain(spec: &mut Value, path: &[String]) {
         let build = Table::from_iter([("toolchain".to_owned(), Value::from("generic"))]);
         table.insert("build".to_owned(), Value::Table(build));
     }
-    let run = table
-        .entry("run")
-        .or_insert_with(|| Value::Table(Table::new()));
+    let run = table.entry("run");
+    let run = run.or_insert_with(|| Value::Table(Table::new()));
     if let Some(run) = run.as_table_mut() {
-        run.entry("start").or_insert_with(|| HARMLESS.into());
-        run.insert("start-timeout".to_owned(), Value::Integer(2));
+        run.remove("start");
+        let lasting = Table::from_iter([("idle".to_owned(), Value::from(LASTING))]);
+        run.insert("workers".to_owned(), Value::Table(lasting));
     }
 }
 
-/// A witness of every program that is run.
-struct Witness(Child);
-
-impl Witness {
-    fn of(host: &TestHost) -> Option<Self> {
-        let agent = host.agent_process().pid;
-        let mut command = Command::new("strace");
-        command
-            .args(["-f", "-qq", "-s", "4096", "-e", "trace=execve"])
-            .args(["-e", "signal=none", "-o"])
-            .arg(host.path("executed"))
-            .args(["-p", &agent.to_string()])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null());
-        let child = command.spawn().ok()?;
-        let traced = || {
-            let status = fs::read_to_string(format!("/proc/{agent}/status")).unwrap_or_default();
-            status.contains(&format!("TracerPid:\t{}", child.id()))
-        };
-        until("the witness", traced, |is| *is);
-        Some(Self(child))
+/// Effect: starts the agent beneath a witness of every program that is run. False where there is none.
+fn start_witnessed(host: &mut TestHost) -> bool {
+    let log = host.path("executed").display().to_string();
+    let witness = "strace -f -qq --seccomp-bpf -s 4096 -e trace=execve -e signal=none -o";
+    let mut words: Vec<&str> = witness.split(' ').collect();
+    words.push(&log);
+    let is_there = Command::new(words[0]).arg("-V").output().is_ok();
+    if is_there {
+        host.start_under(&words);
     }
-}
-
-impl Drop for Witness {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
+    is_there
 }
 
 /// The lines of the programs that were run, and those among them that run a shell on something else than an app's own command.
@@ -260,9 +242,9 @@ fn executed(host: &TestHost) -> (usize, Vec<String>) {
         let name = program.rsplit('/').next().unwrap_or_default();
         ["sh", "bash", "dash", "busybox"].contains(&name)
     };
-    let own = format!("{HARMLESS:?}]");
+    let own = [LASTING, ENDING].map(|command| format!("{command:?}]"));
     let strange = lines.iter().filter(is_shell);
-    let strange = strange.filter(|line| !line.contains(&own));
+    let strange = strange.filter(|line| !own.iter().any(|own| line.contains(own)));
     let strange = strange.map(|line| (*line).to_owned()).collect();
     (lines.len(), strange)
 }
@@ -283,11 +265,10 @@ fn t21_no_text_of_a_spec_is_obeyed_by_a_shell_wherever_it_stands() {
     });
     page_of(&host, "good", "good");
     host.commit("A page");
-    host.start();
-    host.assert_settled(&["good"]);
-    let Some(witness) = Witness::of(&host) else {
+    if !start_witnessed(&mut host) {
         return not_run("T21", "there is no `strace`");
-    };
+    }
+    host.assert_settled(&["good"]);
     let places = places();
     assert!(places.len() >= 150, "only {} places", places.len());
     let rounds = if is_long() { PAYLOADS.len() } else { 2 };
@@ -305,17 +286,17 @@ fn t21_no_text_of_a_spec_is_obeyed_by_a_shell_wherever_it_stands() {
         host.sync();
         tally.tried += places.len();
         tally.accepted += accepted(&host);
+        assert_eq!(text_of(&host, "good"), "good");
         assert!(
             !host.path("canary").exists(),
             "round {round}: it was obeyed"
         );
     }
-    drop(witness);
+    host.end_wrapper();
     let (programs, strange) = executed(&host);
     assert_eq!(strange, Vec::<String>::new());
     tally.programs = programs;
     assert!(tally.accepted > 0 && programs > 0);
-    assert_eq!(text_of(&host, "good"), "good");
     let counts = format!(
         "{} points: {} places for text, {} payloads, {} taken as they are, {} refused; {} programs run, 0 shells but for an app's own commands, 0 payloads obeyed",
         tally.tried,

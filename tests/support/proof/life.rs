@@ -51,11 +51,19 @@ impl Program {
     }
 
     /// The same, with the same environment, at another path.
-    pub(crate) fn moved_to(self, path: &Path) -> Self {
+    fn moved_to(self, path: &Path) -> Self {
         Self {
             path: path.to_owned(),
             ..self
         }
+    }
+
+    /// Effect: copies it, and gives the copy with the same environment. Another process writes the copy: whatever this one has open for writing is
+    /// inherited for a moment by what another case starts just then, and a file that is open for writing cannot be executed.
+    pub(crate) fn copied_to(self, path: &Path) -> Self {
+        let copied = Command::new("cp").arg(&self.path).arg(path).status();
+        assert!(copied.unwrap().success(), "the agent cannot be copied");
+        self.moved_to(path)
     }
 
     /// With a variable in its environment.
