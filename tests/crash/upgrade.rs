@@ -46,10 +46,9 @@ fn f30_a_newer_build_completes_what_an_older_one_was_killed_at() {
             deployed.publish();
             let ground = &deployed.ground;
             let older = ground.path("older-agent");
-            let mortal = moment.program(ground);
-            fs::copy(mortal.path(), &older).unwrap();
+            let mortal = moment.program(ground).copied_to(&older);
             let visitors = deployed.visitors();
-            let mut life = Life::begin(ground, &mortal.moved_to(&older));
+            let mut life = Life::begin(ground, &mortal);
             let killed = life.until_dead_or_settled();
             drop(life);
             // What it started goes on, and has no file any more that it could start again from.

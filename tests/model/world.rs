@@ -218,9 +218,8 @@ impl World {
     pub(crate) fn upgrade(&mut self) -> String {
         self.builds += 1;
         let path = self.ground.path(&format!("agent-{}", self.builds));
-        fs::copy(Program::ordinary().path(), &path).unwrap();
         let former = self.program.path().to_owned();
-        self.program = self.program.clone().moved_to(&path);
+        self.program = self.program.clone().copied_to(&path);
         let killed = self.random.below(2) == 0;
         if killed {
             self.kill();

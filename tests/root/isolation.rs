@@ -6,21 +6,25 @@ use std::os::unix::net::UnixListener;
 
 use crate::apps::{users_of_processes_with, walk};
 use crate::intruder::{breaches, tried};
-use crate::missing;
+use crate::left_out;
+use crate::rows::row;
 use crate::world::{World, python_as, user_of};
 
 #[test]
 fn t28_t11_an_apps_user_reaches_no_file_and_no_socket_outside_its_own_tree() {
-    if let Some(why) = missing(&["git", "python3", "useradd"]) {
-        return println!("skipped: {why}");
+    if left_out("T28", &["git", "python3", "useradd"]) {
+        return;
     }
     let mut world = World::with_example();
     world.commit("Three apps");
     world.start();
     world.until_running(&["site", "guestbook", "echo"]);
     assert!(world.path("run/agent.sock").exists());
+    let mut paths = 0;
     for app in ["echo", "guestbook"] {
-        assert_eq!(breaches(&world, app, user_of(app)), [""; 0]);
+        let (count, breaches) = breaches(&world, app, user_of(app));
+        assert_eq!(breaches, [""; 0]);
+        paths += count;
     }
     // Of its own tree it gets the release and its data, but neither logs nor what the agent keeps of it.
     let own = world.data("apps/guestbook");
@@ -44,6 +48,16 @@ fn t28_t11_an_apps_user_reaches_no_file_and_no_socket_outside_its_own_tree() {
     assert_eq!(
         tried(std::slice::from_ref(&open), user_of("guestbook")),
         [format!("connect {}", open.display())]
+    );
+    row(
+        "T28",
+        &[
+            (
+                paths,
+                "paths outside its own tree that an app's user tried to reach, the agent's umask being 000",
+            ),
+            (0, "reached"),
+        ],
     );
 }
 
@@ -89,8 +103,8 @@ echo ended >> result
 
 #[test]
 fn t36_a_hostile_build_reaches_nothing_and_leaves_nothing() {
-    if let Some(why) = missing(&["git", "python3", "useradd"]) {
-        return println!("skipped: {why}");
+    if left_out("T36", &["git", "python3", "useradd"]) {
+        return;
     }
     let mut world = World::with_example();
     world.commit("Three apps");
@@ -113,6 +127,17 @@ fn t36_a_hostile_build_reaches_nothing_and_leaves_nothing() {
     let left = users_of_processes_with(&format!("MARK=hostile-daemon-{agent}"));
     assert_eq!(left, [0; 0]);
     assert!(!std::path::Path::new("/tmp/hop3-was-here").exists());
+    row(
+        "T36",
+        &[
+            (
+                ATTACK.matches("\ntry ").count(),
+                "things that a hostile build tried",
+            ),
+            (0, "done"),
+            (2, "daemons left behind and ended"),
+        ],
+    );
 }
 
 const DUMP: &str = r#"
@@ -126,8 +151,8 @@ import time; time.sleep(1000)
 
 #[test]
 fn t26_every_byte_of_a_value_reaches_the_app_and_nothing_of_the_agents() {
-    if let Some(why) = missing(&["git", "python3", "useradd"]) {
-        return println!("skipped: {why}");
+    if left_out("T26", &["git", "python3", "useradd"]) {
+        return;
     }
     let values = [
         "x\nLD_PRELOAD=/tmp/evil.so",
@@ -186,12 +211,37 @@ fn t26_every_byte_of_a_value_reaches_the_app_and_nothing_of_the_agents() {
     let nul = world.app("nul");
     assert!(nul["state"] != "running", "{nul:#}");
     assert!(!world.data("apps/dump/releases/1/app/canary").exists());
+    row(
+        "T26",
+        &[
+            (values.len(), "odd values that reached an app byte by byte"),
+            (1, "refused, for no process can be given it"),
+            (0, "variables of the agent that reached an app"),
+        ],
+    );
 }
+
+/// Programs that lie ready where others can write.
+const FAKED: [&str; 13] = [
+    "git",
+    "git-upload-pack",
+    "python3",
+    "python",
+    "useradd",
+    "chown",
+    "chmod",
+    "cp",
+    "sh",
+    "sqlite3",
+    "nginx",
+    "psql",
+    "systemctl",
+];
 
 #[test]
 fn t37_programs_in_directories_that_others_can_write_are_never_executed() {
-    if let Some(why) = missing(&["git", "python3", "useradd"]) {
-        return println!("skipped: {why}");
+    if left_out("T37", &["git", "python3", "useradd"]) {
+        return;
     }
     let world = World::with_example();
     let fake = world.path("fake");
@@ -202,21 +252,7 @@ fn t37_programs_in_directories_that_others_can_write_are_never_executed() {
     let mut world = world.top_setting(&tools);
     fs::create_dir(&fake).unwrap();
     let canary = world.path("canary");
-    for name in [
-        "git",
-        "git-upload-pack",
-        "python3",
-        "python",
-        "useradd",
-        "chown",
-        "chmod",
-        "cp",
-        "sh",
-        "sqlite3",
-        "nginx",
-        "psql",
-        "systemctl",
-    ] {
+    for name in FAKED {
         let text = format!("#!/bin/sh\necho {name} >> {}\nexit 1\n", canary.display());
         let places = [
             fake.join(name),
@@ -235,12 +271,22 @@ fn t37_programs_in_directories_that_others_can_write_are_never_executed() {
     world.start_with_path(&format!("{}:/usr/bin:/bin", fake.display()));
     world.until_running(&["site", "guestbook", "echo"]);
     assert_eq!(fs::read_to_string(&canary).unwrap(), "");
+    row(
+        "T37",
+        &[
+            (
+                3 * FAKED.len(),
+                "fake programs in a writable directory of the path, in the repo and in an app",
+            ),
+            (0, "executed"),
+        ],
+    );
 }
 
 #[test]
 fn t13_a_spec_that_is_a_link_holds_its_app_alone_and_is_not_followed() {
-    if let Some(why) = missing(&["git", "python3", "useradd"]) {
-        return println!("skipped: {why}");
+    if left_out("T13", &["git", "python3", "useradd"]) {
+        return;
     }
     let mut world = World::with_example();
     world.commit("Three apps");
@@ -273,12 +319,19 @@ fn t13_a_spec_that_is_a_link_holds_its_app_alone_and_is_not_followed() {
     for text in [world.log(), why, world.status().to_string()] {
         assert!(!text.contains(&first));
     }
+    row(
+        "T13",
+        &[
+            (3, "links to the password file in a commit, as root"),
+            (0, "followed"),
+        ],
+    );
 }
 
 #[test]
 fn t28_an_instance_without_a_user_of_its_own_reads_nothing_of_the_agents_and_of_other_apps() {
-    if let Some(why) = missing(&["git", "python3"]) {
-        return println!("skipped: {why}");
+    if left_out("T28", &["git", "python3"]) {
+        return;
     }
     let mut world = World::with_example().users("none");
     world.commit("Three apps");
@@ -299,6 +352,17 @@ fn t28_an_instance_without_a_user_of_its_own_reads_nothing_of_the_agents_and_of_
     for made in ["agent/x", "apps/x", "x"] {
         assert!(!world.data(made).exists(), "{made}");
     }
+    row(
+        "T28",
+        &[
+            (
+                3,
+                "files of the agent and of others that an app tried to read without a user of its own",
+            ),
+            (3, "that it tried to make"),
+            (0, "read or made"),
+        ],
+    );
 }
 
 /// A file's content once it ends as wanted.
@@ -315,8 +379,8 @@ fn until_read(path: &std::path::Path, end: &str) -> String {
 
 #[test]
 fn t38_a_link_in_an_apps_data_leads_the_agent_nowhere() {
-    if let Some(why) = missing(&["git", "python3", "useradd"]) {
-        return println!("skipped: {why}");
+    if left_out("T38", &["git", "python3", "useradd"]) {
+        return;
     }
     let mut world = World::new();
     let victim = world.path("victim");
@@ -355,4 +419,14 @@ fn t38_a_link_in_an_apps_data_leads_the_agent_nowhere() {
             path.display()
         );
     }
+    row(
+        "T38",
+        &[
+            (
+                1,
+                "directory of an app exchanged for a link to somebody else's, under a deploy",
+            ),
+            (0, "files made, changed or removed behind it"),
+        ],
+    );
 }

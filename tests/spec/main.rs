@@ -8,6 +8,9 @@ mod corpus;
 mod coverage;
 mod damage;
 mod plugins;
+#[path = "../support/rows.rs"]
+#[allow(dead_code, reason = "these tests use a part of it")]
+mod rows;
 mod schemas;
 mod settings;
 mod threats;

@@ -11,6 +11,7 @@ pub(crate) mod git_server;
 #[allow(dead_code, reason = "these tests use a part of it")]
 mod pack;
 #[path = "../../support/rows.rs"]
+#[allow(dead_code, reason = "these tests use a part of it")]
 mod rows;
 #[path = "../../support/ssh_server.rs"]
 #[allow(dead_code, reason = "these tests use a part of it")]

@@ -155,11 +155,7 @@ impl TestHost {
     /// Effect: the same with these variables in its environment.
     pub(crate) fn start_with(&mut self, variables: &[(&str, &str)]) {
         self.launch_with(variables);
-        until(
-            "an agent that answers",
-            || self.run(&["status", "--json"]),
-            Command::succeeded,
-        );
+        self.until_it_answers();
     }
 
     /// Effect: starts the agent and returns at once.
@@ -178,6 +174,38 @@ impl TestHost {
         command.envs(variables.iter().copied()).stderr(log);
         let agent = command.spawn().unwrap();
         self.agent = Some(agent);
+    }
+
+    /// Effect: starts the agent beneath another program, which gets its command line as arguments, and waits until it can be asked.
+    pub(crate) fn start_under(&mut self, wrapper: &[&str]) {
+        assert!(self.agent.is_none(), "the agent was started already");
+        let log = File::create(self.path("agent.log")).unwrap();
+        let mut command = process::Command::new(wrapper[0]);
+        command
+            .args(&wrapper[1..])
+            .arg(AGENT)
+            .arg("--config")
+            .arg(self.path("agent.toml"))
+            .arg("run")
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null())
+            .stderr(log);
+        self.agent = Some(command.spawn().unwrap());
+        self.until_it_answers();
+    }
+
+    /// Effect: ends the program that the agent was started beneath; the agent itself may go on.
+    pub(crate) fn end_wrapper(&mut self) {
+        self.agent_process().signal(Signal::TERM);
+        self.agent.take().unwrap().wait().unwrap();
+    }
+
+    fn until_it_answers(&self) {
+        until(
+            "an agent that answers",
+            || self.run(&["status", "--json"]),
+            Command::succeeded,
+        );
     }
 
     /// Effect: asks the agent to end, as a service manager does, and waits until it has.

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::ground::Ground;
 
-/// The longest that anything may take; generous, because other tests use the same processors.
-const PATIENCE: Duration = Duration::from_mins(3);
+/// The longest that anything may take; generous, because hundreds of walks and other tests use the same processors.
+const PATIENCE: Duration = Duration::from_mins(10);
 const PAUSE: Duration = Duration::from_millis(3);
 
 /// Which agent, and what it is told by its environment.
@@ -51,11 +51,19 @@ impl Program {
     }
 
     /// The same, with the same environment, at another path.
-    pub(crate) fn moved_to(self, path: &Path) -> Self {
+    fn moved_to(self, path: &Path) -> Self {
         Self {
             path: path.to_owned(),
             ..self
         }
+    }
+
+    /// Effect: copies it, and gives the copy with the same environment. Another process writes the copy: whatever this one has open for writing is
+    /// inherited for a moment by what another case starts just then, and a file that is open for writing cannot be executed.
+    pub(crate) fn copied_to(self, path: &Path) -> Self {
+        let copied = Command::new("cp").arg(&self.path).arg(path).status();
+        assert!(copied.unwrap().success(), "the agent cannot be copied");
+        self.moved_to(path)
     }
 
     /// With a variable in its environment.
