@@ -1,13 +1,14 @@
 //! From source to artifact: builders and the language toolchains they use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ArtifactKind, BuildArtifact, Context, EnvKey, Evidence, PlanContext, Result, RuntimeSpec,
+    ArtifactKind, BuildArtifact, Context, EnvKey, Evidence, Finding, HostContext, PlanContext,
+    Result, RuntimeSpec,
     ToolchainDescription, Verdict, async_trait,
 };
 
@@ -238,6 +239,11 @@ pub trait Builder: Send + Sync {
     ///
     /// Guarantees: on failure nothing outside `cx.paths.build`, the app's layers and its cache has changed. An unfinished layer is never used.
     async fn build(&self, cx: &Context<'_>, plan: &BuildPlan) -> Result<BuildArtifact>;
+
+    /// Effect: looks for what it needs on the host, and for these tools of plans where it runs them itself. Changes nothing, and needs no app.
+    async fn examine(&self, _machine: HostContext<'_>, _tools: &BTreeSet<String>) -> Vec<Finding> {
+        Vec::new()
+    }
 }
 
 /// Knows one language. Detection reads files and never runs anything.
