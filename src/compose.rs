@@ -117,7 +117,7 @@ impl Settings {
     }
 
     /// `[plugin.*]`, with the operator's policy and limits for builds given to the builder that carries them out.
-    fn plugin_settings(&self) -> BTreeMap<String, Value> {
+    pub fn plugin_settings(&self) -> BTreeMap<String, Value> {
         let mut settings = self.config.plugin.clone();
         let (policy, limits) = (&self.config.policy, &self.config.limits);
         let from_policy = json!({

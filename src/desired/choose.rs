@@ -70,16 +70,16 @@ impl Chooser<'_> {
         }
         let docker = self.spec.config.docker.as_ref();
         let names_dockerfile = docker.is_some_and(|table| {
-            ["dockerfile", "context"].iter().any(|key| table.get(key).is_some())
+            ["dockerfile", "context"]
+                .iter()
+                .any(|key| table.get(key).is_some())
         });
-        let preferred = if names_dockerfile
-            || self.cx.source.has("Dockerfile")
-            || self.spec.source.is_some()
-        {
-            "docker"
-        } else {
-            "local"
-        };
+        let preferred =
+            if names_dockerfile || self.cx.source.has("Dockerfile") || self.spec.source.is_some() {
+                "docker"
+            } else {
+                "local"
+            };
         let first = self.registry.builders.find(preferred);
         let candidates: Vec<_> = first
             .into_iter()

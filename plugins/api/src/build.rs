@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ArtifactKind, BuildArtifact, Context, EnvKey, Evidence, Finding, HostContext, PlanContext,
-    Result, RuntimeSpec,
-    ToolchainDescription, Verdict, async_trait,
+    Result, RuntimeSpec, ToolchainDescription, Verdict, async_trait,
 };
 
 /// A tool that a build needs.
@@ -27,7 +26,8 @@ pub struct ToolRequirement {
     pub pinned_by: Option<String>,
 }
 
-/// One command of a build. Words may use `${app}` (the directory being built), `${layer}` or `${layer:NAME}` (a layer's final directory) and `${cache}`.
+/// One command of a build. Words may use `${app}` (the directory being built), `${layer}` or `${layer:NAME}` (a layer's final directory), `${cache}`
+/// and `${tmp}` (a directory of this build alone).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BuildCommand {

@@ -116,10 +116,9 @@ impl PluginError {
     /// Whose failure this is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Config { .. }
-            | Self::Command { .. }
-            | Self::Build { .. }
-            | Self::Abort(_) => Fault::App,
+            Self::Config { .. } | Self::Command { .. } | Self::Build { .. } | Self::Abort(_) => {
+                Fault::App
+            }
             Self::Host(_) | Self::Source(_) | Self::Lacking { .. } | Self::Other { .. } => {
                 Fault::Infrastructure
             }

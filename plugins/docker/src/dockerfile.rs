@@ -36,7 +36,10 @@ pub(crate) fn instructions(text: &str) -> Vec<Instruction> {
             last.words = format!("{} {part}", last.words);
         } else {
             let words = part.split_whitespace().collect::<Vec<_>>().join(" ");
-            found.push(Instruction { line: index + 1, words });
+            found.push(Instruction {
+                line: index + 1,
+                words,
+            });
         }
         goes_on = bare.ends_with('\\');
         document = end_of_document(bare);
@@ -69,16 +72,24 @@ pub(crate) fn line_of(text: &str, instruction: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "# syntax\nFROM base AS one\n\nRUN a \\\n  && b\nRUN <<EOF\nRUN c\nEOF\n  COPY   x  y\n";
+    const TEXT: &str =
+        "# syntax\nFROM base AS one\n\nRUN a \\\n  && b\nRUN <<EOF\nRUN c\nEOF\n  COPY   x  y\n";
 
     #[test]
     fn instructions_are_found_with_their_lines() {
         let found = instructions(TEXT);
-        let found: Vec<(usize, &str)> =
-            found.iter().map(|it| (it.line, it.words.as_str())).collect();
+        let found: Vec<(usize, &str)> = found
+            .iter()
+            .map(|it| (it.line, it.words.as_str()))
+            .collect();
         assert_eq!(
             found,
-            [(2, "FROM base AS one"), (4, "RUN a && b"), (6, "RUN <<EOF"), (9, "COPY x y")]
+            [
+                (2, "FROM base AS one"),
+                (4, "RUN a && b"),
+                (6, "RUN <<EOF"),
+                (9, "COPY x y")
+            ]
         );
     }
 

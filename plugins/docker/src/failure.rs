@@ -64,7 +64,9 @@ fn is_faulty_registry(line: &str) -> bool {
         return false;
     };
     let words = rest.split(|c: char| c.is_whitespace() || c == ':');
-    let mut statuses = words.filter(|word| word.len() == 3).filter_map(|word| word.parse().ok());
+    let mut statuses = words
+        .filter(|word| word.len() == 3)
+        .filter_map(|word| word.parse().ok());
     statuses.any(|status: u16| status == 429 || (500..600).contains(&status))
 }
 
@@ -97,7 +99,9 @@ pub(crate) fn verdict(output: &str) -> String {
         "failed to solve with frontend dockerfile.v0: ",
         "failed to create LLB definition: ",
     ];
-    let bare = bare.iter().fold(last, |text, prefix| text.strip_prefix(prefix).unwrap_or(text));
+    let bare = bare.iter().fold(last, |text, prefix| {
+        text.strip_prefix(prefix).unwrap_or(text)
+    });
     bare.to_owned()
 }
 
@@ -215,10 +219,15 @@ fn of_buildkit(head: &str) -> Option<(String, String)> {
 
 /// `#6 [3/3] RUN make`, the last such line, where no `#6 DONE 0.1s` follows it.
 fn under_way(output: &str) -> Option<(String, String)> {
-    let line = output.lines().rfind(|line| line.starts_with('#') && line.contains(" ["))?;
+    let line = output
+        .lines()
+        .rfind(|line| line.starts_with('#') && line.contains(" ["))?;
     let (number, rest) = line.split_once(" [")?;
     let ended = ["DONE", "CACHED"].map(|word| format!("{number} {word}"));
-    if output.lines().any(|line| ended.iter().any(|words| line.starts_with(words))) {
+    if output
+        .lines()
+        .any(|line| ended.iter().any(|words| line.starts_with(words)))
+    {
         return None;
     }
     of_buildkit(&format!(" > [{rest}"))
@@ -238,12 +247,19 @@ fn number(step: &str) -> String {
 /// The line that a builder names itself: `Dockerfile:3` above an excerpt, or `parse error on line 3`.
 fn line_in(output: &str) -> Option<usize> {
     let lines: Vec<&str> = output.lines().collect();
-    let mut above = lines.windows(2).filter(|pair| pair[1] == "--------------------");
+    let mut above = lines
+        .windows(2)
+        .filter(|pair| pair[1] == "--------------------");
     let of_excerpt = above.find_map(|pair| pair[0].rsplit_once(':')?.1.trim().parse().ok());
-    let of_words = ["parse error on line ", "parse error line "].iter().find_map(|words| {
-        let (_, rest) = output.rsplit_once(words)?;
-        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-    });
+    let of_words = ["parse error on line ", "parse error line "]
+        .iter()
+        .find_map(|words| {
+            let (_, rest) = output.rsplit_once(words)?;
+            rest.split(|c: char| !c.is_ascii_digit())
+                .next()?
+                .parse()
+                .ok()
+        });
     of_excerpt.or(of_words)
 }
 
@@ -253,13 +269,29 @@ fn hint(output: &str, file: &Named<'_>) -> String {
     let says = |words: &[&str]| words.iter().any(|words| lower.contains(words));
     let advice = if file.late.is_some() {
         "give it more time with `timeout` in `[build]`, or end what it waits for"
-    } else if says(&["requires buildkit", "the --mount option", "the --chmod option"]) {
+    } else if says(&[
+        "requires buildkit",
+        "the --mount option",
+        "the --chmod option",
+    ]) {
         "it needs BuildKit: install the plugin buildx of docker on the host (the package `docker-buildx`)"
     } else if says(&["failed to reach build target", "target stage"]) {
         "`target` in `[docker]` names a stage of it: `FROM … AS <name>`"
-    } else if says(&["not found in build context", "failed to calculate checksum", "failed to compute cache key", "copy failed", "add failed"]) {
+    } else if says(&[
+        "not found in build context",
+        "failed to calculate checksum",
+        "failed to compute cache key",
+        "copy failed",
+        "add failed",
+    ]) {
         "commit the file, look at `context` in `[docker]`, or take it out of `.dockerignore`"
-    } else if says(&["pull access denied", "manifest unknown", "not found: manifest", "repository does not exist", "failed to resolve source metadata"]) {
+    } else if says(&[
+        "pull access denied",
+        "manifest unknown",
+        "not found: manifest",
+        "repository does not exist",
+        "failed to resolve source metadata",
+    ]) {
         "look at the name and tag behind `FROM`; credentials of a registry are in `config-dir` of `[plugin.docker]` in agent.toml"
     } else if says(&["parse error", "unknown instruction", "unknown flag"]) {
         "correct that line"

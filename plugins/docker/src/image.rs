@@ -91,11 +91,7 @@ impl BuiltBy {
 }
 
 /// Effect: builds the image of this release, after making sure that the engine answers at all.
-pub(crate) async fn build(
-    cx: &Context<'_>,
-    plan: &BuildPlan,
-    from: &Dockerfile,
-) -> Result<Image> {
+pub(crate) async fn build(cx: &Context<'_>, plan: &BuildPlan, from: &Dockerfile) -> Result<Image> {
     let engine = Engine::new(cx.machine)?;
     answers(&engine).await?;
     let builder = BuiltBy::find(&engine).await?;
@@ -161,7 +157,9 @@ fn words_of(cx: &Context<'_>, plan: &BuildPlan) -> Result<Vec<String>> {
     });
     let mut words: Vec<String> = Vec::new();
     for word in steps.flatten().skip(1) {
-        let value = values.get(word).filter(|_| words.last().is_some_and(|last| last == ARGUMENT));
+        let value = values
+            .get(word)
+            .filter(|_| words.last().is_some_and(|last| last == ARGUMENT));
         words.push(match (value, word.strip_prefix("${app}")) {
             (Some(value), _) => format!("{word}={value}"),
             (None, Some(rest)) => format!("{directory}{rest}"),

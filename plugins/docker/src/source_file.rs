@@ -70,7 +70,10 @@ fn present(cx: &PlanContext<'_>, key: &str, path: &str) -> Result<()> {
 
 /// A path of the source, without `.` and never out of it.
 fn inside(key: &str, path: &str) -> Result<String> {
-    let steps: Vec<&str> = path.split('/').filter(|step| *step != "." && !step.is_empty()).collect();
+    let steps: Vec<&str> = path
+        .split('/')
+        .filter(|step| *step != "." && !step.is_empty())
+        .collect();
     if path.starts_with('/') || steps.contains(&"..") {
         let message = format!("`{key}` in `[docker]` leads out of the source: `{path}`");
         let hint = "write a path from the source's root, such as `deploy/web`";
@@ -105,7 +108,9 @@ impl Recipe {
     /// Remarks for people on what is not looked at.
     pub(crate) fn notes(&self, cx: &PlanContext<'_>) -> Vec<String> {
         let mut notes = ignored_settings(cx.config);
-        if let (Self::Dockerfile { compose: None, .. }, Some(file)) = (self, compose_file(cx.source)) {
+        if let (Self::Dockerfile { compose: None, .. }, Some(file)) =
+            (self, compose_file(cx.source))
+        {
             notes.push(format!(
                 "`{file}` is not used beside a Dockerfile; `[docker] runtime = \"docker-compose\"` makes it count"
             ));

@@ -186,7 +186,8 @@ impl Workshop<'_> {
         let show = |path: &Path| path.display().to_string();
         let mut text = text
             .replace("${app}", &show(&self.cx.paths.build))
-            .replace("${cache}", &show(&self.cx.paths.cache));
+            .replace("${cache}", &show(&self.cx.paths.cache))
+            .replace("${tmp}", &show(&self.temporary()));
         if let Some(layer) = layer {
             text = text.replace("${layer}", &show(layer));
         }

@@ -32,17 +32,30 @@ pub(crate) async fn all(engine: &Dockerd, host: &Arc<TestHost>) {
         let config = tempfile::tempdir().unwrap();
         if builder == "buildkit" {
             if !std::path::Path::new(BUILDX).exists() {
-                println!("not run: BuildKit, for there is no buildx (scripts/install-docker-for-tests)");
+                println!(
+                    "not run: BuildKit, for there is no buildx (scripts/install-docker-for-tests)"
+                );
                 continue;
             }
             let plugins = config.path().join("cli-plugins");
             std::fs::create_dir(&plugins).unwrap();
             symlink(BUILDX, plugins.join("docker-buildx")).unwrap();
         }
-        let client = Client { engine, host, builder, config };
-        client.a_stage_of_a_named_dockerfile_is_built_from_its_context().await;
-        client.a_failing_step_is_told_with_its_place_and_what_to_do().await;
-        client.a_step_that_does_not_end_is_ended_and_is_the_apps_fault().await;
+        let client = Client {
+            engine,
+            host,
+            builder,
+            config,
+        };
+        client
+            .a_stage_of_a_named_dockerfile_is_built_from_its_context()
+            .await;
+        client
+            .a_failing_step_is_told_with_its_place_and_what_to_do()
+            .await;
+        client
+            .a_step_that_does_not_end_is_ended_and_is_the_apps_fault()
+            .await;
         client.only_a_faulty_registry_is_tried_again().await;
         client.an_engine_that_hangs_is_nobodys_fault().await;
     }
@@ -73,8 +86,13 @@ impl Client<'_> {
         };
         let (tag, id) = image.split_once('@').unwrap();
         let tagged = ["image", "inspect", "--format", "{{.Id}}", tag];
-        assert_eq!(self.engine.client(&tagged).trim(), id, "the digest that is recorded");
-        self.engine.client(&["run", "--rm", id, "sh", "-c", command])
+        assert_eq!(
+            self.engine.client(&tagged).trim(),
+            id,
+            "the digest that is recorded"
+        );
+        self.engine
+            .client(&["run", "--rm", id, "sh", "-c", command])
     }
 
     async fn a_stage_of_a_named_dockerfile_is_built_from_its_context(&self) {
@@ -93,12 +111,20 @@ impl Client<'_> {
         let said = self.inside(&release, "cd /www; cat mode; echo *");
         assert_eq!(said, "it's fast $HOME\nmode page\n");
         assert_eq!(release.artifact.metadata["built-by"], self.builder);
-        println!("ok: {}: stage, context, arguments, .dockerignore", self.builder);
+        println!(
+            "ok: {}: stage, context, arguments, .dockerignore",
+            self.builder
+        );
     }
 
     async fn a_failing_step_is_told_with_its_place_and_what_to_do(&self) {
         for (text, table, place, hint) in [
-            (STAGES.to_owned(), json!({}), "`Dockerfile:7` failed at step ", "log/build.log"),
+            (
+                STAGES.to_owned(),
+                json!({}),
+                "`Dockerfile:7` failed at step ",
+                "log/build.log",
+            ),
             (
                 format!("FROM {BASE}\n\nCOPY nonesuch /x\n"),
                 json!({}),
@@ -123,7 +149,11 @@ impl Client<'_> {
             assert!(error.to_string().starts_with(place), "{}", told(&error));
             assert!(error.hints()[0].contains(hint), "{}", told(&error));
             assert_eq!(error.fault(), Fault::App);
-            println!("ok: {}: {}", self.builder, told(&error).replace('\n', " | "));
+            println!(
+                "ok: {}: {}",
+                self.builder,
+                told(&error).replace('\n', " | ")
+            );
         }
         let left = ["ps", "--all", "--quiet", "--filter", "status=exited"];
         assert_eq!(self.engine.client(&left), "", "containers of failed steps");
@@ -159,7 +189,11 @@ impl Client<'_> {
         ] {
             registry.status.store(status, Ordering::Relaxed);
             let mut app = self.app("registry", json!({})).file("Dockerfile", &from);
-            let error = app.try_build(1).await.err().expect("there is no such image");
+            let error = app
+                .try_build(1)
+                .await
+                .err()
+                .expect("there is no such image");
             assert_eq!(error.fault(), fault, "{status}: {}", told(&error));
         }
         let text = format!("FROM {BASE}\nRUN echo 'connection refused' >&2; exit 1\n");
@@ -179,7 +213,11 @@ impl Client<'_> {
         self.engine.signal("-CONT");
         let error = error.expect("nobody answers");
         assert_eq!(error.fault(), Fault::Infrastructure, "{}", told(&error));
-        assert!(matches!(error, PluginError::Other { .. }), "{}", told(&error));
+        assert!(
+            matches!(error, PluginError::Other { .. }),
+            "{}",
+            told(&error)
+        );
         assert!(took < Duration::from_secs(30), "{took:?}");
         println!("ok: {}: {}", self.builder, told(&error));
     }
@@ -189,7 +227,10 @@ fn processes_with(word: &str) -> usize {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
     lines
-        .filter(|line| line.split(|byte| *byte == 0).any(|it| it == word.as_bytes()))
+        .filter(|line| {
+            line.split(|byte| *byte == 0)
+                .any(|it| it == word.as_bytes())
+        })
         .count()
 }
 
@@ -209,9 +250,15 @@ impl Registry {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let mut head = [0; 4096];
-                let Ok(read) = stream.read(&mut head) else { continue };
+                let Ok(read) = stream.read(&mut head) else {
+                    continue;
+                };
                 let greets = head[..read].windows(6).any(|it| it == b" /v2/ ");
-                let status = if greets { 200 } else { answers.load(Ordering::Relaxed) };
+                let status = if greets {
+                    200
+                } else {
+                    answers.load(Ordering::Relaxed)
+                };
                 let answer = format!(
                     "HTTP/1.1 {status} Said\r\nContent-Length: 2\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{{}}"
                 );
