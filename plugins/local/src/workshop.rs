@@ -152,6 +152,7 @@ impl Workshop<'_> {
             .deadline(self.limit().saturating_sub(self.started.elapsed()));
         task.env = self.env();
         task.user = self.cx.user;
+        task.limits = self.settings.limits(task.user.is_some());
         task.sandbox = self.sandbox(step, bench);
         task.output = OutputCap {
             log: Some(self.log_file()),
