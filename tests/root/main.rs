@@ -12,6 +12,7 @@
 mod apps;
 mod docker;
 mod dockerd;
+mod hostile;
 mod intruder;
 mod isolation;
 #[path = "../support/rows.rs"]

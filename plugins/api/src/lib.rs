@@ -17,6 +17,7 @@ mod detect;
 mod digest;
 mod env;
 mod error;
+mod examine;
 mod host;
 mod name;
 mod os;
@@ -43,6 +44,7 @@ pub use detect::{Detection, Evidence, Rank, ToolchainDescription, detect};
 pub use digest::Digest;
 pub use env::{EnvMap, EnvTemplate, EnvValue, Generator, SecretRef};
 pub use error::{Abort, Fault, PluginError, Retry, Verdict};
+pub use examine::{Finding, FindingState};
 pub use host::{
     FileKind, FileWrite, Host, HostEntry, HostError, HttpProbe, ProbeAnswer, Timestamp, UserId,
 };

@@ -23,4 +23,4 @@ pub(crate) use host::{Command, TestHost};
 pub(crate) use http::{Answer, ask};
 pub(crate) use processes::{Process, Signal};
 pub(crate) use stream::{Load, Report, RunningLoad};
-pub(crate) use wait::{PATIENCE, is_long, until, until_some};
+pub(crate) use wait::{PATIENCE, is_long, until, until_some, until_within};

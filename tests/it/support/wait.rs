@@ -17,7 +17,18 @@ pub(crate) fn is_long() -> bool {
 /// Looks until it is so. Panics with what was waited for and what was seen last.
 #[track_caller]
 pub(crate) fn until<T: Debug>(what: &str, look: impl Fn() -> T, is_so: impl Fn(&T) -> bool) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    until_within(PATIENCE.as_secs(), what, look, is_so)
+}
+
+/// The same for what may take more, or must take less, than anything else: so many seconds.
+#[track_caller]
+pub(crate) fn until_within<T: Debug>(
+    seconds: u64,
+    what: &str,
+    look: impl Fn() -> T,
+    is_so: impl Fn(&T) -> bool,
+) -> T {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
     loop {
         let seen = look();
         if is_so(&seen) {
@@ -25,8 +36,7 @@ pub(crate) fn until<T: Debug>(what: &str, look: impl Fn() -> T, is_so: impl Fn(&
         }
         assert!(
             Instant::now() < deadline,
-            "waited {} s for {what}; last seen: {seen:#?}",
-            PATIENCE.as_secs()
+            "waited {seconds} s for {what}; last seen: {seen:#?}"
         );
         thread::sleep(PAUSE);
     }
