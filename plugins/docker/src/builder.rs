@@ -1,7 +1,7 @@
 //! The builder `docker`: an image from a Dockerfile, or the source of a compose file, or nothing but the name of a pinned image.
 //! It starts nothing, and pushes and pulls only what `docker build` itself does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hop3_plugin_api::{
@@ -73,6 +73,7 @@ impl Builder for DockerBuilder {
             location,
             key: Digest::of(&(cx.plan.source.digest(), &plan.steps)),
             metadata,
+            cloned: BTreeSet::new(),
             runtime: RuntimeSpec::default(),
         };
         match recipe(&cx.plan)? {
