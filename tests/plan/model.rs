@@ -1,6 +1,6 @@
 //! A model of what carrying out a change does to a host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -220,6 +220,7 @@ pub(crate) fn release(number: u32, target: FixedTarget) -> Release {
         location: ArtifactLocation::Directory(format!("releases/{number}/app")),
         key: target.build_key().clone(),
         metadata: BTreeMap::new(),
+        cloned: BTreeSet::new(),
         runtime: target.build.runtime.clone(),
     };
     Release {
