@@ -24,12 +24,21 @@ pub(crate) fn kept(releases: &[&Release], needed: &[u32], keep: u16) -> BTreeSet
     kept
 }
 
+/// Whether the next build is to find what it copies from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Copies {
+    /// The layers that the newest release was copied from stay: most builds copy from them again.
+    Stay,
+    /// They can be made again, and room is needed now.
+    Go,
+}
+
 /// Effect: removes the other releases, directories that never became one, and the layers that only they used.
 pub(super) async fn retain(
     host: &dyn Host,
     files: &StateFiles,
     releases: &[&Release],
-    kept: &BTreeSet<u32>,
+    (kept, copies): (&BTreeSet<u32>, Copies),
 ) -> Result<()> {
     for release in releases
         .iter()
@@ -48,11 +57,7 @@ pub(super) async fn retain(
         }
     }
     unfinished(host, files).await?;
-    let used: BTreeSet<String> = releases
-        .iter()
-        .filter(|release| kept.contains(&release.id.number))
-        .flat_map(|release| release.layers())
-        .collect();
+    let used = used_layers(releases, kept, copies);
     for entry in host.list(&files.app().join("layers")).await? {
         if !used.contains(&format!("layers/{}", entry.name)) {
             host.remove_beneath(files.app(), &files.app().join("layers").join(&entry.name))
@@ -60,6 +65,19 @@ pub(super) async fn retain(
         }
     }
     Ok(())
+}
+
+/// The layers that kept releases run on, and those that the next build copies from. Pure.
+fn used_layers(releases: &[&Release], kept: &BTreeSet<u32>, copies: Copies) -> BTreeSet<String> {
+    let kept = releases
+        .iter()
+        .filter(|release| kept.contains(&release.id.number));
+    let newest = kept.clone().max_by_key(|release| release.id.number);
+    let newest = newest.filter(|_| copies == Copies::Stay);
+    let copied = newest.map(|release| release.artifact.cloned.clone());
+    kept.flat_map(|release| release.layers())
+        .chain(copied.into_iter().flatten())
+        .collect()
 }
 
 /// Effect: removes directories without a stamp: builds that a crash cut short. The app's lane is ours, so none is being built.
@@ -95,7 +113,7 @@ mod tests {
         let layers = files.app().join("layers");
         host.ensure_dir(&layers, 0o755, None).await.unwrap();
 
-        retain(&host, &files, &[], &BTreeSet::from([1]))
+        retain(&host, &files, &[], (&BTreeSet::from([1]), Copies::Stay))
             .await
             .unwrap();
 

@@ -9,6 +9,7 @@ use hop3_plugin_api::{
 use tokio::sync::SemaphorePermit;
 
 use super::once::Once;
+use super::retain::Copies;
 use super::run::Run;
 use super::{retain, stamps};
 use crate::health;
@@ -77,7 +78,7 @@ impl Run<'_> {
             }
             Action::Unroute { proxy } => self.unroute(proxy).await,
             Action::Tombstone => self.tombstone().await,
-            Action::Retain { keep } => self.retain(*keep).await,
+            Action::Retain { keep } => self.retain(*keep, Copies::Stay).await,
             Action::MakeRoom => self.make_room().await,
         }
     }
@@ -253,13 +254,13 @@ impl Run<'_> {
 
     /// Effect: removes what can be made again. Data is not among it.
     async fn make_room(&mut self) -> Result<()> {
-        self.retain(1).await?;
+        self.retain(1, Copies::Go).await?;
         let (host, cache) = (self.executor.machine.host.as_ref(), self.files.cache());
         host.remove_beneath(self.files.app(), &cache).await?;
         Ok(host.ensure_dir(&cache, 0o700, self.user).await?)
     }
 
-    async fn retain(&mut self, keep: u16) -> Result<()> {
+    async fn retain(&mut self, keep: u16, copies: Copies) -> Result<()> {
         let releases: Vec<&Release> = self.releases.values().collect();
         let pinned: Option<Pin> =
             crate::observe::read_json(self.executor.machine.host.as_ref(), &self.files.pin())
@@ -274,7 +275,7 @@ impl Run<'_> {
             self.executor.machine.host.as_ref(),
             &self.files,
             &releases,
-            &kept,
+            (&kept, copies),
         )
         .await
     }

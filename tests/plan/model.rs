@@ -1,6 +1,6 @@
 //! A model of what carrying out a change does to a host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use hop3_agent::observe::{ObservedApp, RoutedSite};
@@ -219,6 +219,7 @@ pub(crate) fn release(number: u32, target: Target) -> Release {
         location: ArtifactLocation::Directory(format!("releases/{number}/app")),
         key: target.build_key(),
         metadata: BTreeMap::new(),
+        cloned: BTreeSet::new(),
         runtime: target.build.runtime.clone(),
     };
     Release {

@@ -1,6 +1,6 @@
 //! What a build leaves behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -79,6 +79,9 @@ pub struct BuildArtifact {
     /// Facts for people: tool versions used, sandbox level, image digest.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
+    /// Layers of which it holds a copy, relative to the app's directory. It does not need them; the next build does, so those of the newest release stay.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub cloned: BTreeSet<String>,
     /// How to run it.
     #[serde(default)]
     pub runtime: RuntimeSpec,

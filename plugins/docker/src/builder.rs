@@ -74,6 +74,7 @@ impl Builder for DockerBuilder {
             location,
             key: Digest::of(&(cx.plan.source.digest(), &plan.steps, &cx.plan.config.docker)),
             metadata,
+            cloned: BTreeSet::new(),
             runtime: RuntimeSpec::default(),
         };
         match recipe(&cx.plan)? {

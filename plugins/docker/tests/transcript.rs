@@ -1,7 +1,7 @@
 //! What the plugin does to a machine, call by call, and the files that it gives to compose.
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail as tests do")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hop3_plugin_api::{
@@ -50,6 +50,7 @@ impl Deployment {
                 location: ArtifactLocation::Image(image.to_owned()),
                 key: Digest::of("key"),
                 metadata: metadata.iter().map(owned).collect(),
+                cloned: BTreeSet::new(),
                 runtime: RuntimeSpec::default(),
             },
             workers: BTreeMap::from([

@@ -2,7 +2,7 @@
 //!
 //! Guarantees: a build that fails leaves its log and finished layers, and frees everything else. It may be started again at any time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -165,6 +165,7 @@ impl Workshop<'_> {
             location: ArtifactLocation::Directory(self.relative(&self.cx.paths.build)?),
             key: self.key(layers),
             metadata: self.metadata(),
+            cloned: self.cloned(layers)?,
             runtime: RuntimeSpec {
                 layers: self.mounted(layers)?,
                 ..self.plan.runtime.clone()
@@ -208,6 +209,11 @@ impl Workshop<'_> {
         mounted
             .map(|layer| Ok((layer.plan.name.clone(), self.relative(&layer.dir)?)))
             .collect()
+    }
+
+    fn cloned(&self, layers: &[Layer<'_>]) -> Result<BTreeSet<String>> {
+        let cloned = layers.iter().filter(|l| l.plan.mode != LayerMode::Mount);
+        cloned.map(|layer| self.relative(&layer.dir)).collect()
     }
 
     /// A path as the release records it: relative to the app's directory.

@@ -212,7 +212,7 @@ fn command_task(cx: &Context<'_>, launch: &Launch<'_>, command: &OneOff) -> Resu
 mod tests {
     use std::time::Duration;
 
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use hop3_plugin_api::{AppName, Digest, Limits, RuntimeSpec};
     use hop3_plugin_testing::{TestApp, conformance};
@@ -238,6 +238,7 @@ mod tests {
                     location: ArtifactLocation::Directory("releases/1/app".to_owned()),
                     key: Digest::of_bytes(b"source"),
                     metadata: BTreeMap::new(),
+                    cloned: BTreeSet::new(),
                     runtime: RuntimeSpec {
                         publish: publish.map(str::to_owned),
                         ..RuntimeSpec::default()

@@ -1,6 +1,6 @@
 //! One app with one release on a real machine, and what the tests ask of it from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -61,6 +61,7 @@ impl Fixture {
                 location: ArtifactLocation::Directory("releases/1/app".to_owned()),
                 key: Digest::of_bytes(b"source"),
                 metadata: BTreeMap::new(),
+                cloned: BTreeSet::new(),
                 runtime: RuntimeSpec::default(),
             },
             workers: workers.iter().map(spec).collect(),

@@ -1,6 +1,6 @@
 //! What the tests of the agent's half share: a release, and a supervisor without processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,6 +41,7 @@ impl Sample {
                 location: ArtifactLocation::Directory("releases/1/app".to_owned()),
                 key: Digest::of_bytes(b"source"),
                 metadata: BTreeMap::new(),
+                cloned: BTreeSet::new(),
                 runtime: RuntimeSpec::default(),
             },
             release: ReleaseId {
