@@ -1,6 +1,7 @@
 //! The real machine with real processes: what `internal-task` promises about them.
 #![expect(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::unwrap_used,
     reason = "these tests prepare and inspect real files and processes"
 )]

@@ -149,6 +149,23 @@ os.rename(os.environ["HOME"] + "/env.json.new", os.environ["HOME"] + "/env.json"
 import time; time.sleep(1000)
 "#;
 
+const DUMPING: &str = "[metadata]\nid = \"dump\"\n[build]\ntoolchain = \"generic\"\n[run.workers]\ndump = \"exec python3 dump.py\"\n[env]\n";
+
+/// An app that is given these values and writes its environment down, and one with a value that no process can be given.
+fn dumping(world: &World, values: &[&str]) {
+    let lines = values
+        .iter()
+        .enumerate()
+        .map(|(index, value)| format!("V{index} = {}\n", toml::Value::from(*value)));
+    world.file("apps/dump/dump.py", DUMP);
+    let spec = format!("{DUMPING}{}", lines.collect::<String>());
+    world.file("apps/dump/hop3.toml", &spec);
+    let bad = DUMPING
+        .replace("dump", "nul")
+        .replace("[env]", "[env]\nBAD = \"a\\u0000b\"");
+    world.file("apps/nul/hop3.toml", &bad);
+}
+
 #[test]
 fn t26_every_byte_of_a_value_reaches_the_app_and_nothing_of_the_agents() {
     if left_out("T26", &["git", "python3", "useradd"]) {
@@ -164,22 +181,7 @@ fn t26_every_byte_of_a_value_reaches_the_app_and_nothing_of_the_agents() {
         "",
     ];
     let mut world = World::new();
-    let lines = values
-        .iter()
-        .enumerate()
-        .map(|(index, value)| format!("V{index} = {}\n", toml::Value::from(*value)));
-    world.file("apps/dump/dump.py", DUMP);
-    let spec = "[metadata]\nid = \"dump\"\n[build]\ntoolchain = \"generic\"\n[run.workers]\ndump = \"exec python3 dump.py\"\n[env]\n";
-    world.file(
-        "apps/dump/hop3.toml",
-        &format!("{spec}{}", lines.collect::<String>()),
-    );
-    world.file(
-        "apps/nul/hop3.toml",
-        &spec
-            .replace("dump", "nul")
-            .replace("[env]", "[env]\nBAD = \"a\\u0000b\""),
-    );
+    dumping(&world, &values);
     world.commit("Odd values");
     world.start();
     world.until_running(&["dump"]);

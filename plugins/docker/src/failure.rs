@@ -1,7 +1,5 @@
 //! Reading what docker says when it fails: whose fault it is, and the part of a build's output that a person wants to see first.
 
-use std::fmt::Write as _;
-
 use hop3_plugin_api::PluginError;
 
 use crate::dockerfile::{self, Named};
@@ -167,21 +165,19 @@ impl FailedBuild {
         let found = found.and_then(|instruction| dockerfile::line_of(file.text, instruction));
         let line = self.line.or(found);
         let place = line.map_or_else(String::new, |line| format!(":{line}"));
-        let mut message = format!("`{}{place}` failed", file.path);
-        if let Some(step) = &self.step {
-            let _ = write!(message, " at step {step}");
-        }
-        if let Some(instruction) = &self.instruction {
-            let _ = write!(message, ", `{}`", shortened(instruction));
-        }
-        match &file.late {
-            Some(late) => {
-                let _ = write!(message, ": it {late}");
-            }
-            None => {
-                let _ = write!(message, ": {}", self.reason());
-            }
-        }
+        let step = self.step.as_ref().map(|step| format!(" at step {step}"));
+        let instruction = self.instruction.as_deref().map(shortened);
+        let instruction = instruction.map(|instruction| format!(", `{instruction}`"));
+        let reason = match &file.late {
+            Some(late) => format!("it {late}"),
+            None => self.reason(),
+        };
+        let message = format!(
+            "`{}{place}` failed{}{}: {reason}",
+            file.path,
+            step.unwrap_or_default(),
+            instruction.unwrap_or_default(),
+        );
         PluginError::Build {
             message,
             hint: hint(&self.output, file),
