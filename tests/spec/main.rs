@@ -9,7 +9,11 @@ mod coverage;
 mod damage;
 mod plugins;
 #[path = "../support/rows.rs"]
-#[allow(dead_code, reason = "these tests use a part of it")]
+#[allow(
+    dead_code,
+    clippy::disallowed_methods,
+    reason = "these tests use a part of it, and it is told how long to take by the environment"
+)]
 mod rows;
 mod schemas;
 mod settings;

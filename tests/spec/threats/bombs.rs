@@ -177,10 +177,6 @@ fn bombs() -> Vec<Bomb> {
 }
 
 #[test]
-#[expect(
-    clippy::print_stdout,
-    reason = "the times are what a reader wants to see"
-)]
 fn t39_bombs_end_soon_with_a_line_and_few_words() {
     let schemas = schemas();
     text(&schemas, "apps/warm", "[run]\nstart = \"x\"\n");
@@ -214,10 +210,6 @@ fn t39_bombs_end_soon_with_a_line_and_few_words() {
 }
 
 #[test]
-#[expect(
-    clippy::print_stdout,
-    reason = "the times are what a reader wants to see"
-)]
 fn t39_bombs_in_a_procfile_end_soon_too() {
     let schemas = schemas();
     let bombs = [
