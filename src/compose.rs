@@ -117,14 +117,17 @@ impl Settings {
     }
 
     /// `[plugin.*]`, with the operator's policy and limits for builds given to the builder that carries them out.
-    fn plugin_settings(&self) -> BTreeMap<String, Value> {
+    pub fn plugin_settings(&self) -> BTreeMap<String, Value> {
         let mut settings = self.config.plugin.clone();
         let (policy, limits) = (&self.config.policy, &self.config.limits);
-        let from_policy = json!({
+        let mut from_policy = json!({
             "network": policy.build_network,
             "sandbox": policy.sandbox,
             "timeout": limits.build_timeout.as_secs(),
         });
+        if let Some(processes) = limits.processes {
+            from_policy["processes"] = json!(processes);
+        }
         let local = settings
             .entry("local".to_owned())
             .or_insert_with(|| json!({}));

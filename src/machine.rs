@@ -138,7 +138,7 @@ impl SourceTree for NoSource {
 }
 
 /// Plugins' voice, in the agent's log.
-struct TracingLog;
+pub(crate) struct TracingLog;
 
 impl Log for TracingLog {
     fn say(&self, level: Level, line: &str) {

@@ -126,6 +126,7 @@ fn described(about: &ToolchainDescription) -> String {
     let locks: Vec<&str> = locks.iter().map(String::as_str).collect();
     let parts = [
         ("looks for", about.detects),
+        ("needs of these tools what a plan names", about.tools),
         ("installs from", &locks),
         ("versions are pinned by, the strongest first", about.pins),
         ("builds", about.builds),

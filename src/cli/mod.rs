@@ -2,6 +2,7 @@
 
 mod agent;
 mod demo;
+mod doctor;
 mod documents;
 mod init;
 mod inspect;
@@ -127,6 +128,8 @@ enum Command {
     Schema(documents::SchemaArgs),
     /// Prints a reference page, or writes and compares all.
     Reference(documents::ReferenceArgs),
+    /// Looks at this host: settings, the agent, and the tools that builds need; says what is missing and which package brings it.
+    Doctor(doctor::DoctorArgs),
     /// Writes an example config repo and settings to start from.
     Init(init::InitArgs),
 }
@@ -174,6 +177,7 @@ fn dispatch(command: Command, global: &Global, registry: &Registry) -> Result<Ex
         Command::Plugins(command) => documents::plugins(&command, registry),
         Command::Schema(args) => documents::schema(&args, registry),
         Command::Reference(args) => documents::reference(&args, registry),
+        Command::Doctor(args) => doctor::doctor(&args, global, registry),
         Command::Init(args) => init::init(&args, registry),
     }
 }

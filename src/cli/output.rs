@@ -4,7 +4,7 @@
 use std::io::{ErrorKind, IsTerminal as _, Write};
 use std::process::ExitCode;
 
-use hop3_plugin_api::{Abort, PluginError};
+use hop3_plugin_api::{Abort, Finding, PluginError};
 
 use super::Color;
 use crate::execute::chain;
@@ -58,6 +58,15 @@ impl CliError {
 
     pub(super) fn refused(message: String, hints: Vec<String>) -> Self {
         Self { message, hints }
+    }
+
+    /// The same as something that is wrong with a host.
+    pub(super) fn finding(self, name: &str) -> Finding {
+        let finding = Finding::faulty(name, self.message);
+        match self.hints.into_iter().next() {
+            Some(hint) => finding.hint(hint),
+            None => finding,
+        }
     }
 }
 

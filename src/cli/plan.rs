@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use hop3_plugin_api::AppName;
 
 use super::output::{CliError, Exit, json, out, say};
-use super::{Global, inspect, settings};
+use super::{Global, doctor, inspect, settings};
 use crate::control::Request;
 use crate::desired::{DirectoryRepo, Loader, LoaderCache, Recorded};
 use crate::plan::{HoldKind, Holds, Parts, Plan, PlanInput, plan as make_plan, render};
@@ -51,6 +51,9 @@ pub(super) fn plan(
         json(&plan);
     } else {
         out(&render(&plan));
+        if args.repo.is_none() {
+            doctor::remark(&plan, global, registry)?;
+        }
     }
     Ok(exit_code(&plan))
 }
@@ -61,7 +64,12 @@ fn asked(global: &Global, registry: &Registry) -> Result<Plan, CliError> {
         .map_err(|error| CliError::new(format!("the agent's plan cannot be read: {error}")))
 }
 
-fn as_if_fresh(directory: &Path, host: &str, registry: &Registry) -> Result<Plan, CliError> {
+/// What a fresh host would do for a work tree.
+pub(super) fn as_if_fresh(
+    directory: &Path,
+    host: &str,
+    registry: &Registry,
+) -> Result<Plan, CliError> {
     if !directory.join("apps").is_dir() {
         return Err(
             CliError::new(format!("`{}` has no `apps` directory", directory.display()))

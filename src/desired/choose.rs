@@ -68,11 +68,18 @@ impl Chooser<'_> {
         if let Some(builder) = recorded.filter(|builder| builder.accept(&self.cx).accepts()) {
             return Ok(builder);
         }
-        let preferred = if self.cx.source.has("Dockerfile") || self.spec.source.is_some() {
-            "docker"
-        } else {
-            "local"
-        };
+        let docker = self.spec.config.docker.as_ref();
+        let names_dockerfile = docker.is_some_and(|table| {
+            ["dockerfile", "context"]
+                .iter()
+                .any(|key| table.get(key).is_some())
+        });
+        let preferred =
+            if names_dockerfile || self.cx.source.has("Dockerfile") || self.spec.source.is_some() {
+                "docker"
+            } else {
+                "local"
+            };
         let first = self.registry.builders.find(preferred);
         let candidates: Vec<_> = first
             .into_iter()

@@ -101,7 +101,9 @@ impl Failure {
 
     fn new(app: &AppName, step: &str, error: &PluginError) -> Self {
         let output = match error {
-            PluginError::Command { tail, .. } => tail.trim_end().to_owned(),
+            PluginError::Command { tail, .. } | PluginError::Build { tail, .. } => {
+                tail.trim_end().to_owned()
+            }
             _ => String::new(),
         };
         Self {

@@ -12,6 +12,9 @@
 mod author;
 mod case;
 mod cells;
+#[path = "../support/dockerd.rs"]
+mod dockerd;
+mod engine;
 mod machine;
 mod registry;
 #[path = "../it/support/mod.rs"]
@@ -33,6 +36,7 @@ macro_rules! cases {
 }
 
 cases! {
+    docker_builds_an_image_from_a_dockerfile => "docker-file",
     node_builds_typescript_and_keeps_what_runs => "node-build",
     node_with_npm_installs_from_its_lock => "node-npm",
     node_with_pnpm_installs_from_its_lock => "node-pnpm",

@@ -11,7 +11,9 @@
 
 mod apps;
 mod docker;
+#[path = "../support/dockerd.rs"]
 mod dockerd;
+mod hostile;
 mod intruder;
 mod isolation;
 mod secrets;

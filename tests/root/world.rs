@@ -242,6 +242,24 @@ impl World {
         }
     }
 
+    /// Waits until a file has something in it that holds this.
+    pub(crate) fn until_text(&self, path: &Path, wanted: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            if text.contains(wanted) {
+                return text;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "`{}` is `{text}`\n{}",
+                path.display(),
+                self.last_words()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     pub(crate) fn until_running(&self, names: &[&str]) {
         for name in names {
             self.until(name, "running", |app| app["state"] == "running");

@@ -1,14 +1,14 @@
 //! From source to artifact: builders and the language toolchains they use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ArtifactKind, BuildArtifact, Context, EnvKey, Evidence, PlanContext, Result, RuntimeSpec,
-    ToolchainDescription, Verdict, async_trait,
+    ArtifactKind, BuildArtifact, Context, EnvKey, Evidence, Finding, HostContext, PlanContext,
+    Result, RuntimeSpec, ToolchainDescription, Verdict, async_trait,
 };
 
 /// A tool that a build needs.
@@ -26,7 +26,8 @@ pub struct ToolRequirement {
     pub pinned_by: Option<String>,
 }
 
-/// One command of a build. Words may use `${app}` (the directory being built), `${layer}` or `${layer:NAME}` (a layer's final directory) and `${cache}`.
+/// One command of a build. Words may use `${app}` (the directory being built), `${layer}` or `${layer:NAME}` (a layer's final directory), `${cache}`
+/// and `${tmp}` (a directory of this build alone).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BuildCommand {
@@ -238,6 +239,11 @@ pub trait Builder: Send + Sync {
     ///
     /// Guarantees: on failure nothing outside `cx.paths.build`, the app's layers and its cache has changed. An unfinished layer is never used.
     async fn build(&self, cx: &Context<'_>, plan: &BuildPlan) -> Result<BuildArtifact>;
+
+    /// Effect: looks for what it needs on the host, and for these tools of plans where it runs them itself. Changes nothing, and needs no app.
+    async fn examine(&self, _machine: HostContext<'_>, _tools: &BTreeSet<String>) -> Vec<Finding> {
+        Vec::new()
+    }
 }
 
 /// Knows one language. Detection reads files and never runs anything.

@@ -27,6 +27,8 @@ pub struct Evidence {
 /// What a toolchain does, as its code has it: for `plugins show` and for documentation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ToolchainDescription {
+    /// Programs that its plans may need, without a version in their names.
+    pub tools: &'static [&'static str],
     /// Files that it recognises.
     pub detects: &'static [&'static str],
     /// Lock files that it installs from, and with which command.

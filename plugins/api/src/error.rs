@@ -75,6 +75,16 @@ pub enum PluginError {
         /// The last lines it wrote.
         tail: String,
     },
+    /// A build of the app failed, and the plugin can say where and what to do.
+    #[error("{message}")]
+    Build {
+        /// File, line and step, and what the step said of it.
+        message: String,
+        /// What to do about it.
+        hint: String,
+        /// The last lines of the failing step.
+        tail: String,
+    },
     /// The plugin refuses, in words for people.
     #[error(transparent)]
     Abort(#[from] Abort),
@@ -106,7 +116,9 @@ impl PluginError {
     /// Whose failure this is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Config { .. } | Self::Command { .. } | Self::Abort(_) => Fault::App,
+            Self::Config { .. } | Self::Command { .. } | Self::Build { .. } | Self::Abort(_) => {
+                Fault::App
+            }
             Self::Host(_) | Self::Source(_) | Self::Lacking { .. } | Self::Other { .. } => {
                 Fault::Infrastructure
             }
@@ -126,7 +138,7 @@ impl PluginError {
         match self {
             Self::Config { hint, .. } => hint.iter().cloned().collect(),
             Self::Abort(abort) => abort.hint.iter().cloned().collect(),
-            Self::Lacking { hint, .. } => vec![hint.clone()],
+            Self::Lacking { hint, .. } | Self::Build { hint, .. } => vec![hint.clone()],
             Self::Host(error) => error.hint().into_iter().collect(),
             _ => Vec::new(),
         }

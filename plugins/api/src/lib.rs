@@ -17,6 +17,7 @@ mod detect;
 mod digest;
 mod env;
 mod error;
+mod examine;
 mod host;
 mod name;
 mod os;
@@ -42,6 +43,7 @@ pub use detect::{Detection, Evidence, Rank, ToolchainDescription, detect};
 pub use digest::Digest;
 pub use env::{EnvMap, EnvTemplate, EnvValue, Generator, SecretRef};
 pub use error::{Abort, Fault, PluginError, Retry, Verdict};
+pub use examine::{Finding, FindingState};
 pub use host::{
     AgentDeath, Exit, ExitRecord, ExitStatus, FileKind, FileWrite, Host, HostEntry, HostError,
     HttpProbe, Limits, OutputCap, ProbeAnswer, ProcessId, Program, Sandbox, SpawnedProcess, Task,

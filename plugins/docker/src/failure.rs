@@ -1,7 +1,13 @@
 //! Reading what docker says when it fails: whose fault it is, and the part of a build's output that a person wants to see first.
 
+use std::fmt::Write as _;
+
+use hop3_plugin_api::PluginError;
+
+use crate::dockerfile::{self, Named};
+
 /// Words by which the engine, a registry or the machine, not the app, failed. Seen with engines 20.10 to 28 and compose 1.29 to 2.26.
-const INFRASTRUCTURE: [&str; 23] = [
+const INFRASTRUCTURE: [&str; 26] = [
     "dial tcp",
     "network is unreachable",
     "no route to host",
@@ -19,6 +25,9 @@ const INFRASTRUCTURE: [&str; 23] = [
     "too many requests",
     "service unavailable",
     "bad gateway",
+    "gateway timeout",
+    "gateway time-out",
+    "internal server error",
     "no space left on device",
     "port is already allocated",
     "address already in use",
@@ -37,7 +46,28 @@ pub(crate) fn is_infrastructure(output: &str) -> bool {
         .take(3);
     last.map(str::to_lowercase)
         .filter(|line| !is_report_of_a_step(line))
-        .any(|line| INFRASTRUCTURE.iter().any(|words| line.contains(words)))
+        .any(|line| {
+            INFRASTRUCTURE.iter().any(|words| line.contains(words)) || is_faulty_registry(&line)
+        })
+}
+
+/// `unexpected HTTP status: 503 …`, `unexpected status from HEAD request to …: 429 …`, `error parsing HTTP 500 response`: the registry's
+/// own trouble.
+fn is_faulty_registry(line: &str) -> bool {
+    let said = [
+        "unexpected http status",
+        "unexpected status",
+        "error parsing http",
+        "failed with status",
+    ];
+    let Some((_, rest)) = said.iter().find_map(|words| line.split_once(words)) else {
+        return false;
+    };
+    let words = rest.split(|c: char| c.is_whitespace() || c == ':');
+    let mut statuses = words
+        .filter(|word| word.len() == 3)
+        .filter_map(|word| word.parse().ok());
+    statuses.any(|status: u16| status == 429 || (500..600).contains(&status))
 }
 
 /// The builder's closing word on a step that ran and failed; it repeats the app's own command.
@@ -49,6 +79,30 @@ fn is_report_of_a_step(line: &str) -> bool {
     ]
     .iter()
     .any(|words| line.contains(words))
+}
+
+/// The same for a build: once a step of the Dockerfile failed, nothing that it printed makes that anybody else's fault.
+pub(crate) fn is_infrastructure_of_build(output: &str) -> bool {
+    let verdict = verdict(output).to_lowercase();
+    !is_report_of_a_step(&verdict) && is_infrastructure(output)
+}
+
+/// The builder's last word.
+pub(crate) fn verdict(output: &str) -> String {
+    let mut lines = output.lines().rev().filter(|l| !l.trim().is_empty());
+    let last = lines.next().unwrap_or("it gave no reason").trim();
+    let bare = [
+        "ERROR: ",
+        "Error response from daemon: ",
+        "failed to solve: ",
+        "rpc error: code = Unknown desc = ",
+        "failed to solve with frontend dockerfile.v0: ",
+        "failed to create LLB definition: ",
+    ];
+    let bare = bare.iter().fold(last, |text, prefix| {
+        text.strip_prefix(prefix).unwrap_or(text)
+    });
+    bare.to_owned()
 }
 
 /// A build's output with the failing step's own part first; the rest is in the log.
@@ -81,6 +135,172 @@ fn classic_step(output: &str) -> Option<String> {
     ))
 }
 
+/// The step of a Dockerfile that failed, as far as the builder told.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct FailedBuild {
+    /// `3`, `one 2` in a stage with a name.
+    step: Option<String>,
+    instruction: Option<String>,
+    line: Option<usize>,
+    verdict: String,
+    output: String,
+}
+
+impl FailedBuild {
+    pub(crate) fn read(output: &str) -> Self {
+        let shown = failing_step(output);
+        let head = shown.lines().next().unwrap_or_default();
+        let told = of_buildkit(head).or_else(|| of_classic(head));
+        let (step, instruction) = told.or_else(|| under_way(output)).unzip();
+        Self {
+            step,
+            instruction,
+            line: line_in(output),
+            verdict: verdict(output),
+            output: shown,
+        }
+    }
+
+    /// File, line, step, what it said, and what to do.
+    pub(crate) fn told(self, file: &Named<'_>) -> PluginError {
+        let found = self.instruction.as_deref();
+        let found = found.and_then(|instruction| dockerfile::line_of(file.text, instruction));
+        let line = self.line.or(found);
+        let place = line.map_or_else(String::new, |line| format!(":{line}"));
+        let mut message = format!("`{}{place}` failed", file.path);
+        if let Some(step) = &self.step {
+            let _ = write!(message, " at step {step}");
+        }
+        if let Some(instruction) = &self.instruction {
+            let _ = write!(message, ", `{}`", shortened(instruction));
+        }
+        match &file.late {
+            Some(late) => {
+                let _ = write!(message, ": it {late}");
+            }
+            None => {
+                let _ = write!(message, ": {}", self.reason());
+            }
+        }
+        PluginError::Build {
+            message,
+            hint: hint(&self.output, file),
+            tail: self.output,
+        }
+    }
+
+    /// The verdict without the command that it repeats.
+    fn reason(&self) -> String {
+        for words in ["exit code: ", "returned a non-zero code: "] {
+            if let Some((_, code)) = self.verdict.rsplit_once(words) {
+                return format!("it exited with status {code}");
+            }
+        }
+        shortened(&self.verdict)
+    }
+}
+
+fn shortened(text: &str) -> String {
+    const MOST: usize = 160;
+    if text.chars().count() <= MOST {
+        return text.to_owned();
+    }
+    text.chars().take(MOST).chain(['…']).collect()
+}
+
+/// ` > [one 2/3] RUN make:`
+fn of_buildkit(head: &str) -> Option<(String, String)> {
+    let (step, instruction) = head.strip_prefix(" > [")?.split_once("] ")?;
+    if step == "internal" {
+        return None;
+    }
+    Some((number(step), instruction.trim_end_matches(':').to_owned()))
+}
+
+/// `#6 [3/3] RUN make`, the last such line, where no `#6 DONE 0.1s` follows it.
+fn under_way(output: &str) -> Option<(String, String)> {
+    let line = output
+        .lines()
+        .rfind(|line| line.starts_with('#') && line.contains(" ["))?;
+    let (number, rest) = line.split_once(" [")?;
+    let ended = ["DONE", "CACHED"].map(|word| format!("{number} {word}"));
+    if output
+        .lines()
+        .any(|line| ended.iter().any(|words| line.starts_with(words)))
+    {
+        return None;
+    }
+    of_buildkit(&format!(" > [{rest}"))
+}
+
+/// `Step 3/5 : RUN make`
+fn of_classic(head: &str) -> Option<(String, String)> {
+    let (step, instruction) = head.strip_prefix("Step ")?.split_once(" : ")?;
+    Some((number(step), instruction.to_owned()))
+}
+
+/// `2` of `2/5`. How many there are counts steps that the Dockerfile does not have.
+fn number(step: &str) -> String {
+    step.split('/').next().unwrap_or_default().to_owned()
+}
+
+/// The line that a builder names itself: `Dockerfile:3` above an excerpt, or `parse error on line 3`.
+fn line_in(output: &str) -> Option<usize> {
+    let lines: Vec<&str> = output.lines().collect();
+    let mut above = lines
+        .windows(2)
+        .filter(|pair| pair[1] == "--------------------");
+    let of_excerpt = above.find_map(|pair| pair[0].rsplit_once(':')?.1.trim().parse().ok());
+    let of_words = ["parse error on line ", "parse error line "]
+        .iter()
+        .find_map(|words| {
+            let (_, rest) = output.rsplit_once(words)?;
+            rest.split(|c: char| !c.is_ascii_digit())
+                .next()?
+                .parse()
+                .ok()
+        });
+    of_excerpt.or(of_words)
+}
+
+/// What to do about the usual failures.
+fn hint(output: &str, file: &Named<'_>) -> String {
+    let lower = output.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|words| lower.contains(words));
+    let advice = if file.late.is_some() {
+        "give it more time with `timeout` in `[build]`, or end what it waits for"
+    } else if says(&[
+        "requires buildkit",
+        "the --mount option",
+        "the --chmod option",
+    ]) {
+        "it needs BuildKit: install the plugin buildx of docker on the host (the package `docker-buildx`)"
+    } else if says(&["failed to reach build target", "target stage"]) {
+        "`target` in `[docker]` names a stage of it: `FROM … AS <name>`"
+    } else if says(&[
+        "not found in build context",
+        "failed to calculate checksum",
+        "failed to compute cache key",
+        "copy failed",
+        "add failed",
+    ]) {
+        "commit the file, look at `context` in `[docker]`, or take it out of `.dockerignore`"
+    } else if says(&[
+        "pull access denied",
+        "manifest unknown",
+        "not found: manifest",
+        "repository does not exist",
+        "failed to resolve source metadata",
+    ]) {
+        "look at the name and tag behind `FROM`; credentials of a registry are in `config-dir` of `[plugin.docker]` in agent.toml"
+    } else if says(&["parse error", "unknown instruction", "unknown flag"]) {
+        "correct that line"
+    } else {
+        "its output is below, and the whole of it in the release's `build-*.log` in the app's `log`; `docker build` in the source does the same"
+    };
+    advice.to_owned()
+}
+
 fn joined<'a>(lines: impl Iterator<Item = &'a &'a str>) -> String {
     lines.copied().collect::<Vec<_>>().join("\n")
 }
@@ -110,6 +330,73 @@ mod tests {
         );
         assert!(step.contains("no such module\n"), "{step}");
         assert!(step.ends_with("exit code: 3"), "{step}");
+    }
+
+    fn told(output: &str, text: &str) -> PluginError {
+        FailedBuild::read(output).told(&Named {
+            path: "deploy/Dockerfile",
+            text,
+            late: None,
+        })
+    }
+
+    #[test]
+    fn a_failing_step_is_told_with_its_file_line_number_and_status_by_either_builder() {
+        let text = "FROM local/busybox:1\nRUN echo first\n\nRUN echo \"no such module\"; exit 3\n";
+        for output in [CLASSIC, BUILDKIT] {
+            let error = told(output, text);
+            assert_eq!(
+                error.to_string(),
+                "`deploy/Dockerfile:4` failed at step 3, `RUN echo \"no such module\"; exit 3`: it exited with status 3"
+            );
+            assert!(error.hints()[0].contains("build-*.log"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_step_is_told_by_the_line_that_the_builder_names() {
+        for (output, place, hint) in [
+            (
+                "Error response from daemon: dockerfile parse error line 3: unknown instruction: RUNN",
+                "`deploy/Dockerfile:3` failed: dockerfile parse error",
+                "correct that line",
+            ),
+            (
+                "#1 DONE\nDockerfile:7\n--------------------\n   7 | >>> COPY missing /x\n--------------------\nERROR: failed to solve: failed to compute cache key: \"/missing\": not found",
+                "`deploy/Dockerfile:7` failed",
+                "commit the file",
+            ),
+            (
+                "Step 1/2 : FROM a\n ---> 1\nStep 2/2 : RUN --mount=type=cache make\nthe --mount option requires BuildKit. Refer to x",
+                "`deploy/Dockerfile:9` failed at step 2",
+                "docker-buildx",
+            ),
+            (
+                "failed to reach build target nonesuch in Dockerfile",
+                "`deploy/Dockerfile` failed: failed to reach build target",
+                "`target`",
+            ),
+        ] {
+            let text = "FROM a\n#\n#\n#\n#\n#\n#\n#\nRUN --mount=type=cache make\n";
+            let error = told(output, text);
+            assert!(error.to_string().starts_with(place), "{error}");
+            assert!(error.hints()[0].contains(hint), "{:?}", error.hints());
+        }
+    }
+
+    #[test]
+    fn a_step_that_could_not_reach_something_is_the_apps_whatever_it_printed_last() {
+        let output = "------\n > [2/2] RUN curl x:\n0.1 curl: (7) connection refused\n------\nERROR: failed to solve: process \"/bin/sh -c curl x\" did not complete successfully: exit code: 7";
+        assert!(!is_infrastructure_of_build(output));
+        assert!(is_infrastructure_of_build(
+            "ERROR: failed to solve: x: failed to resolve source metadata: unexpected status from HEAD request to http://127.0.0.1:1/v2/x: 503 Service Unavailable"
+        ));
+        assert!(is_infrastructure_of_build(
+            "Step 1/1 : FROM 127.0.0.1:1/x\nError response from daemon: received unexpected HTTP status: 500 Internal Server Error"
+        ));
+        assert!(!is_infrastructure_of_build(
+            "Step 1/1 : FROM 127.0.0.1:1/x\nmanifest for 127.0.0.1:1/x:latest not found: manifest unknown"
+        ));
     }
 
     #[test]

@@ -62,6 +62,9 @@ pub(crate) struct DockerTable {
     port: Option<u16>,
     runtime: Option<String>,
     pub(crate) build_args: BTreeMap<String, String>,
+    pub(crate) dockerfile: Option<String>,
+    pub(crate) context: Option<String>,
+    pub(crate) target: Option<String>,
     pub(crate) image: Option<String>,
 }
 

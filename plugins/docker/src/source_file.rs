@@ -17,9 +17,77 @@ pub(crate) enum Recipe {
     /// An image with its digest, pulled at deploy.
     Image(String),
     /// A Dockerfile; with a compose file where the spec asks for it.
-    Dockerfile { compose: Option<String> },
+    Dockerfile {
+        /// Where it and the directory are that the build is shown.
+        from: Dockerfile,
+        compose: Option<String>,
+    },
     /// A compose file whose images are all pulled.
     Compose(String),
+}
+
+/// The file and the context of a build, as paths of the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dockerfile {
+    pub(crate) path: String,
+    /// Empty for the source's root.
+    pub(crate) context: String,
+}
+
+impl Dockerfile {
+    const USUAL: &'static str = "Dockerfile";
+
+    /// The one that the spec names, else the usual one of the context.
+    fn of(cx: &PlanContext<'_>, table: &DockerTable) -> Result<Option<Self>> {
+        let context = inside("context", table.context.as_deref().unwrap_or("."))?;
+        if let Some(named) = &table.dockerfile {
+            let path = inside("dockerfile", named)?;
+            present(cx, "dockerfile", &path)?;
+            return Ok(Some(Self { path, context }));
+        }
+        let path = below(&context, Self::USUAL);
+        if table.context.is_some() {
+            present(cx, "context", &path)?;
+        }
+        Ok(cx.source.has(&path).then_some(Self { path, context }))
+    }
+
+    /// Whether it is what `docker build` takes by itself.
+    pub(crate) fn is_usual(&self) -> bool {
+        self.path == below(&self.context, Self::USUAL)
+    }
+}
+
+fn present(cx: &PlanContext<'_>, key: &str, path: &str) -> Result<()> {
+    if cx.source.has(path) {
+        return Ok(());
+    }
+    let message = format!("`{key}` in `[docker]` asks for `{path}`, which is not in the source");
+    Err(Abort::new(message)
+        .hint("name a file from the source's root, with its directories")
+        .into())
+}
+
+/// A path of the source, without `.` and never out of it.
+fn inside(key: &str, path: &str) -> Result<String> {
+    let steps: Vec<&str> = path
+        .split('/')
+        .filter(|step| *step != "." && !step.is_empty())
+        .collect();
+    if path.starts_with('/') || steps.contains(&"..") {
+        let message = format!("`{key}` in `[docker]` leads out of the source: `{path}`");
+        let hint = "write a path from the source's root, such as `deploy/web`";
+        return Err(Abort::new(message).hint(hint).into());
+    }
+    Ok(steps.join("/"))
+}
+
+fn below(directory: &str, name: &str) -> String {
+    if directory.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{directory}/{name}")
+    }
 }
 
 impl Recipe {
@@ -30,9 +98,9 @@ impl Recipe {
             return pinned(image).map(Some);
         }
         let compose = compose_file(cx.source);
-        if cx.source.has("Dockerfile") {
+        if let Some(from) = Dockerfile::of(cx, &table)? {
             let compose = compose.filter(|_| table.wants_compose());
-            return Ok(Some(Self::Dockerfile { compose }));
+            return Ok(Some(Self::Dockerfile { from, compose }));
         }
         Ok(compose.map(Self::Compose))
     }
@@ -40,7 +108,9 @@ impl Recipe {
     /// Remarks for people on what is not looked at.
     pub(crate) fn notes(&self, cx: &PlanContext<'_>) -> Vec<String> {
         let mut notes = ignored_settings(cx.config);
-        if let (Self::Dockerfile { compose: None }, Some(file)) = (self, compose_file(cx.source)) {
+        if let (Self::Dockerfile { compose: None, .. }, Some(file)) =
+            (self, compose_file(cx.source))
+        {
             notes.push(format!(
                 "`{file}` is not used beside a Dockerfile; `[docker] runtime = \"docker-compose\"` makes it count"
             ));

@@ -4,7 +4,9 @@
     reason = "the script of the fake machine writes what docker would"
 )]
 
-use hop3_plugin_api::{ArtifactLocation, Builder as _, Exit, ExitStatus, PluginError};
+use hop3_plugin_api::{
+    ArtifactLocation, BuildCommand, Builder as _, Exit, ExitStatus, PluginError,
+};
 use hop3_plugin_docker::DockerBuilder;
 use hop3_plugin_testing::TestApp;
 use serde_json::json;
@@ -42,17 +44,99 @@ async fn a_dockerfile_is_built_with_these_calls() {
 #[tokio::test]
 async fn the_failing_step_of_a_build_is_what_a_person_sees_first() {
     let app = TestApp::new("shop").file("Dockerfile", "FROM scratch\n");
-    app.fake()
-        .on_run(|_| exit(1, include_str!("recorded/build-classic-failed.txt")));
+    app.fake().on_run(|task| match task.args[0].as_str() {
+        "build" => exit(1, include_str!("recorded/build-classic-failed.txt")),
+        "buildx" => exit(1, "docker: 'buildx' is not a docker command"),
+        _ => exit(0, ""),
+    });
     let plan = DockerBuilder.plan(&app.plan_context(), None).unwrap();
     let error = DockerBuilder
         .build(&app.context(), &plan)
         .await
         .unwrap_err();
-    let PluginError::Command { tail, .. } = error else {
+    let PluginError::Build { message, tail, .. } = error else {
         panic!("{error}");
     };
     assert!(tail.starts_with("Step 3/3 : RUN"), "{tail}");
+    assert!(
+        message.starts_with("`Dockerfile` failed at step 3, `RUN echo"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn values_of_arguments_are_in_no_plan_and_in_no_message() {
+    let table = json!({"build-args": {"TOKEN": "of-somebody", "LD_PRELOAD": "/tmp/evil.so"}});
+    let app = TestApp::new("shop")
+        .file("Dockerfile", "FROM scratch\n")
+        .configure(|config| config.docker = Some(table));
+    app.fake().on_run(|task| match task.args[0].as_str() {
+        "build" => {
+            assert!(task.args.contains(&"TOKEN=of-somebody".to_owned()));
+            assert!(
+                !task.env.contains_key("LD_PRELOAD"),
+                "it would be the client's own"
+            );
+            exit(1, include_str!("recorded/build-classic-failed.txt"))
+        }
+        _ => exit(0, ""),
+    });
+    let plan = DockerBuilder.plan(&app.plan_context(), None).unwrap();
+    let error = DockerBuilder
+        .build(&app.context(), &plan)
+        .await
+        .unwrap_err();
+    for shown in [serde_json::to_string(&plan).unwrap(), format!("{error:?}")] {
+        assert!(!shown.contains("of-somebody"), "{shown}");
+    }
+}
+
+#[test]
+fn the_spec_names_the_dockerfile_the_context_and_the_stage() {
+    let app = |table: serde_json::Value| {
+        TestApp::new("shop")
+            .file("deploy/web.Dockerfile", "FROM scratch\n")
+            .file("site/Dockerfile", "FROM scratch\n")
+            .configure(|config| config.docker = Some(table))
+    };
+    let words = |table: serde_json::Value| {
+        let plan = DockerBuilder.plan(&app(table).plan_context(), None)?;
+        let BuildCommand::Argv(words) = plan.steps[0].command.clone() else {
+            unreachable!("the plan is one program")
+        };
+        Ok::<String, PluginError>(words.join(" "))
+    };
+    let both =
+        json!({"dockerfile": "./deploy/web.Dockerfile", "context": "site/", "target": "run"});
+    assert_eq!(
+        words(both).unwrap(),
+        "docker build --file ${app}/deploy/web.Dockerfile --target run ${app}/site"
+    );
+    assert_eq!(
+        words(json!({"context": "site"})).unwrap(),
+        "docker build ${app}/site"
+    );
+    for (table, message) in [
+        (
+            json!({"dockerfile": "../Dockerfile"}),
+            "`dockerfile` in `[docker]` leads out of the source",
+        ),
+        (
+            json!({"context": "/etc"}),
+            "`context` in `[docker]` leads out of the source",
+        ),
+        (
+            json!({"dockerfile": "nonesuch"}),
+            "asks for `nonesuch`, which is not in the source",
+        ),
+        (
+            json!({"context": "deploy"}),
+            "asks for `deploy/Dockerfile`, which is not in the source",
+        ),
+    ] {
+        let error = words(table).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! as the app's user in a sandbox, with nothing of the agent's environment, and ends at the build's deadline with its whole process group.
 
 mod build;
+mod examine;
 mod failure;
 mod layer;
 mod own;
@@ -14,11 +15,12 @@ mod tools;
 mod versions;
 mod workshop;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hop3_plugin_api::{
-    Abort, BuildArtifact, BuildPlan, Builder, Context, LanguageToolchain, PlanContext, Plugin,
-    Result, SectionDescriptor, Verdict, async_trait,
+    Abort, BuildArtifact, BuildPlan, Builder, Context, Finding, HostContext, LanguageToolchain,
+    PlanContext, Plugin, Result, SectionDescriptor, Verdict, async_trait,
 };
 
 pub use settings::{LocalSettings, NetworkPolicy, SandboxPolicy};
@@ -77,5 +79,9 @@ impl Builder for LocalBuilder {
 
     async fn build(&self, cx: &Context<'_>, plan: &BuildPlan) -> Result<BuildArtifact> {
         build::build(cx, plan).await
+    }
+
+    async fn examine(&self, machine: HostContext<'_>, tools: &BTreeSet<String>) -> Vec<Finding> {
+        examine::examine(machine, tools).await
     }
 }

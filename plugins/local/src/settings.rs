@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hop3_plugin_api::schemars::JsonSchema;
 use hop3_plugin_api::serde::{Deserialize, Serialize};
-use hop3_plugin_api::{BuildConfig, BuildStep, EnvKey, Secret, Section, Slot};
+use hop3_plugin_api::{BuildConfig, BuildStep, EnvKey, Limits, Secret, Section, Slot};
 
 /// How builds on this host are confined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +25,13 @@ pub struct LocalSettings {
     /// How many seconds a build may take, unless `[build] timeout` of the spec says otherwise.
     #[schemars(range(min = 1))]
     pub timeout: u64,
+    /// How many processes and threads the user of an app may have while it builds; `[limits] processes` of agent.toml where that is
+    /// set. Counted where apps have users of their own.
+    #[schemars(range(min = 1))]
+    pub processes: u64,
+    /// The largest file that a build may write, in bytes.
+    #[schemars(range(min = 1_048_576))]
+    pub file_size: u64,
     /// Variables of every build on this host, such as a proxy or a package index. They are no part of any key: changing one rebuilds nothing.
     pub env: BTreeMap<EnvKey, String>,
 }
@@ -61,6 +68,8 @@ impl Default for LocalSettings {
             network: NetworkPolicy::Dependencies,
             sandbox: SandboxPolicy::BestEffort,
             timeout: 15 * 60,
+            processes: 4096,
+            file_size: 4 * 1024 * 1024 * 1024,
             env: BTreeMap::new(),
         }
     }
@@ -80,6 +89,16 @@ impl LocalSettings {
             NetworkPolicy::None => false,
         };
         allowed && !build.offline
+    }
+
+    /// What a step may use: a bomb of processes ends at the first number, a file that fills the disk at the second. Without a user of
+    /// its own a build is not counted, for its user's other processes would be.
+    pub(crate) fn limits(&self, has_user: bool) -> Limits {
+        Limits {
+            processes: has_user.then_some(self.processes),
+            file_size: Some(self.file_size),
+            ..Limits::default()
+        }
     }
 
     /// Variables of every build.

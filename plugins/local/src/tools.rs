@@ -61,23 +61,36 @@ async fn find(
     let Some(path) = cx.host.find_program(program) else {
         return Ok(None);
     };
-    let what = format!("ask for the version of {program}");
-    let mut task = Task::new(what, Program::Named(program.to_owned()), &cx.paths.app)
-        .args([version_argument(program)])
-        .deadline(Duration::from_secs(20));
+    let mut task = version_task(cx.host, program, &path);
+    task.dir.clone_from(&cx.paths.app);
     task.user = cx.user;
-    task.env = companions(std::iter::once(path.as_path()));
     task.env.extend(env.clone());
     task = task
         .env("HOME", cx.paths.app.display().to_string())
-        .env("LANG", "C.UTF-8")
         .env("PATH", search_path(path.parent(), cx.host));
     let exit = cx.host.run(&task).await?.require_success(&task)?;
     Ok(Some(Tool {
         program: program.to_owned(),
         path,
-        version: version_number(program, &exit.tail).unwrap_or_else(|| first_line(&exit.tail)),
+        version: version_of(program, &exit.tail),
     }))
+}
+
+/// Asks a tool for its version, as nobody in particular and from nowhere in particular.
+pub(crate) fn version_task(host: &dyn Host, program: &str, path: &Path) -> Task {
+    let what = format!("ask for the version of {program}");
+    let mut task = Task::new(what, Program::Named(program.to_owned()), "/")
+        .args([version_argument(program)])
+        .deadline(Duration::from_secs(20));
+    task.env = companions(std::iter::once(path));
+    task.env("HOME", "/nonexistent")
+        .env("LANG", "C.UTF-8")
+        .env("PATH", search_path(path.parent(), host))
+}
+
+/// The version number in what a tool said, else its first line.
+pub(crate) fn version_of(program: &str, said: &str) -> String {
+    version_number(program, said).unwrap_or_else(|| first_line(said))
 }
 
 /// What a tool needs to find the rest of itself where its home is not its user's: rustup's programs look for versions beside themselves.

@@ -152,6 +152,7 @@ impl Workshop<'_> {
             .deadline(self.limit().saturating_sub(self.started.elapsed()));
         task.env = self.env();
         task.user = self.cx.user;
+        task.limits = self.settings.limits(task.user.is_some());
         task.sandbox = self.sandbox(step, bench);
         task.output = OutputCap {
             log: Some(self.log_file()),
@@ -186,7 +187,8 @@ impl Workshop<'_> {
         let show = |path: &Path| path.display().to_string();
         let mut text = text
             .replace("${app}", &show(&self.cx.paths.build))
-            .replace("${cache}", &show(&self.cx.paths.cache));
+            .replace("${cache}", &show(&self.cx.paths.cache))
+            .replace("${tmp}", &show(&self.temporary()));
         if let Some(layer) = layer {
             text = text.replace("${layer}", &show(layer));
         }

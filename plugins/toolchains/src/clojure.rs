@@ -4,7 +4,7 @@ use hop3_plugin_api::{
     Abort, ArtifactKind, BuildPlan, BuildStep, Evidence, PlanContext, Result, ToolchainDescription,
 };
 
-use crate::java::{jvm, runnable, start};
+use crate::java::{JVM, jvm, runnable, start};
 use crate::language::{Language, manifest_or_sign};
 use crate::place::Place;
 use crate::source;
@@ -26,6 +26,7 @@ impl Language for Clojure {
 
     fn describe(&self) -> ToolchainDescription {
         ToolchainDescription {
+            tools: &["java", "lein", "clojure"],
             detects: &[LEIN, DEPS, "build.clj"],
             pins: &[
                 "`clojure-version` in `[build]`, for the Clojure CLI",
@@ -55,7 +56,7 @@ impl Language for Clojure {
         let lein = place.cx.source.has(LEIN);
         let asked = place.cx.config.build.versions.get(NAME);
         plan.tools.push(jvm(place)?);
-        plan.env = env(&[("JAVA_TOOL_OPTIONS", "-Duser.home=${cache}")]);
+        plan.env = env(&[JVM]);
         if lein {
             plan.tools.push(tool("lein", None));
             plan.env

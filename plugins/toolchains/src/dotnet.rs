@@ -32,6 +32,7 @@ impl Language for Dotnet {
 
     fn describe(&self) -> ToolchainDescription {
         ToolchainDescription {
+            tools: &["dotnet"],
             detects: &["*.csproj, *.fsproj, *.vbproj", "*.sln, *.slnx"],
             locks: &[("packages.lock.json", "dotnet restore --locked-mode")],
             pins: &[

@@ -37,6 +37,7 @@ impl Language for Elixir {
 
     fn describe(&self) -> ToolchainDescription {
         ToolchainDescription {
+            tools: &["elixir", "mix", "git"],
             detects: &[mixfile::MANIFEST],
             locks: &[(
                 mixfile::LOCK,
@@ -56,6 +57,7 @@ impl Language for Elixir {
             ],
             starts: &["the release's `bin/<name> start`"],
             remarks: &[
+                "Hex and Rebar are installed where mix.lock names a package of Hex, or speaks of rebar",
                 "dependencies are fetched and compiled in a layer and cloned into each release; where mix.exs reads other files, in each release",
                 "PHX_SERVER is set, and a release needs no name server of Erlang",
                 "`package = \"web\"` in `[plugin.toolchains]` chooses between several releases",
@@ -123,18 +125,18 @@ fn dependencies(plan: &mut BuildPlan, mix: &Mixfile) {
     }
     let mut get = vec!["mix", "deps.get", "--only", "prod"];
     get.extend(mix.locked.then_some("--check-locked"));
-    let steps = vec![
-        fetch(
-            "install Hex",
-            ["mix", "local.hex", "--force", "--if-missing"],
-        ),
-        fetch(
-            "install Rebar",
-            ["mix", "local.rebar", "--force", "--if-missing"],
-        ),
-        fetch("fetch dependencies", get),
-        step("compile dependencies", ["mix", "deps.compile"]),
-    ];
+    plan.tools
+        .extend(mix.fetched_by.git.then(|| tool("git", None)));
+    let install = |name: &str, task: &str| fetch(name, ["mix", task, "--force", "--if-missing"]);
+    let mut steps = Vec::new();
+    if mix.fetched_by.hex {
+        steps.push(install("install Hex", "local.hex"));
+    }
+    if mix.fetched_by.rebar {
+        steps.push(install("install Rebar", "local.rebar"));
+    }
+    steps.push(fetch("fetch dependencies", get));
+    steps.push(step("compile dependencies", ["mix", "deps.compile"]));
     if !mix.locked {
         plan.notes.push(UNLOCKED_NOTE.to_owned());
     }

@@ -37,6 +37,7 @@ impl Language for Go {
 
     fn describe(&self) -> ToolchainDescription {
         ToolchainDescription {
+            tools: &["go"],
             detects: &["go.mod", "go.work", "main.go"],
             locks: &[
                 ("go.sum", "go mod download, then go build -mod=readonly"),

@@ -30,6 +30,12 @@ const PLACES: Places = Places {
     ],
 };
 
+/// A virtual machine asks neither `HOME` nor `TMPDIR`.
+pub(crate) const JVM: (&str, &str) = (
+    "JAVA_TOOL_OPTIONS",
+    "-Duser.home=${cache} -Djava.io.tmpdir=${tmp}",
+);
+
 /// What is left beside the archive that runs.
 const NOT_RUNNABLE: [&str; 6] = [
     "sources",
@@ -61,6 +67,7 @@ impl Language for Java {
 
     fn describe(&self) -> ToolchainDescription {
         ToolchainDescription {
+            tools: &["java", "javac", "mvn", "gradle"],
             detects: &[
                 "pom.xml",
                 "build.gradle",
@@ -138,7 +145,7 @@ impl Language for Java {
 
     fn plan(&self, place: &Place<'_>) -> Result<BuildPlan> {
         let mut plan = BuildPlan::new(NAME, ArtifactKind::Native);
-        plan.env = env(&[("JAVA_TOOL_OPTIONS", "-Duser.home=${cache}")]);
+        plan.env = env(&[JVM]);
         let both = place.cx.source.has("pom.xml");
         if both {
             maven::add(place, &mut plan)?;
@@ -208,7 +215,7 @@ pub(crate) fn start(manifest: &str, archive: &str) -> String {
         } else {
             ""
         };
-    format!("exec java $JAVA_OPTS{options} -jar {archive}")
+    format!("exec java -Djava.io.tmpdir=\"$TMPDIR\" $JAVA_OPTS{options} -jar {archive}")
 }
 
 #[cfg(test)]

@@ -82,6 +82,7 @@ impl Language for Php {
 
     fn describe(&self) -> ToolchainDescription {
         ToolchainDescription {
+            tools: &["php", "composer"],
             detects: &[
                 "composer.json",
                 "index.php",

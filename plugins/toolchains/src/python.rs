@@ -59,6 +59,7 @@ impl Language for Python {
 
     fn describe(&self) -> ToolchainDescription {
         ToolchainDescription {
+            tools: &["python3", "uv", "poetry", "pdm", "pipenv"],
             detects: &[
                 "requirements.txt",
                 "pyproject.toml",

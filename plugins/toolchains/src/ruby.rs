@@ -49,6 +49,7 @@ impl Language for Ruby {
 
     fn describe(&self) -> ToolchainDescription {
         ToolchainDescription {
+            tools: &["ruby", "bundle"],
             detects: &["Gemfile", "config.ru"],
             locks: &[(
                 "Gemfile.lock",

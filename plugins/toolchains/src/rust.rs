@@ -42,6 +42,7 @@ impl Language for Rust {
 
     fn describe(&self) -> ToolchainDescription {
         ToolchainDescription {
+            tools: &["cargo", "rustc"],
             detects: &[MANIFEST],
             locks: &[(
                 LOCK,

@@ -244,6 +244,12 @@ pub(crate) struct Docker {
     pub(crate) port: Option<NonZeroU16>,
     /// `docker` or `docker-compose`.
     pub(crate) runtime: Option<String>,
-    /// Arguments of the image's build.
+    /// Arguments of the image's build. Their values are in the config repo and in the image's history: no place for secrets.
     pub(crate) build_args: Option<BTreeMap<String, String>>,
+    /// The file that the image is built from, from the source's root. Default: the `Dockerfile` of `context`.
+    pub(crate) dockerfile: Option<String>,
+    /// The directory that the build is shown, from the source's root. Default: the root.
+    pub(crate) context: Option<String>,
+    /// The stage of the Dockerfile that is built, as `FROM … AS <name>` calls it. Default: the last one.
+    pub(crate) target: Option<String>,
 }

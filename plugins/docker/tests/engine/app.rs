@@ -176,7 +176,7 @@ pub(crate) fn counts(name: &str, count: u16) -> Counts {
 pub(crate) fn told(error: &PluginError) -> String {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     let tail = match error {
-        PluginError::Command { tail, .. } => tail.as_str(),
+        PluginError::Command { tail, .. } | PluginError::Build { tail, .. } => tail.as_str(),
         _ => "",
     };
     format!("{error}: {cause:?} {:?} {tail}", error.hints())

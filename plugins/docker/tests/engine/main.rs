@@ -12,6 +12,7 @@
 )]
 
 mod app;
+mod builds;
 mod dockerd;
 mod host;
 mod stories;

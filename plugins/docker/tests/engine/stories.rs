@@ -8,6 +8,7 @@ use hop3_plugin_docker::ComposeDeployer;
 use hop3_plugin_testing::conformance;
 
 use crate::app::{App, counts, told};
+use crate::builds;
 use crate::dockerd::{BASE, Dockerd};
 use crate::host::TestHost;
 
@@ -49,6 +50,7 @@ pub(crate) async fn all(engine: &Dockerd) {
     what_holds_data_runs_once_and_outlives_releases(engine, &host).await;
     a_greedy_compose_file_starts_nothing(engine, &host).await;
     a_failing_build_tells_its_step(engine, &host).await;
+    builds::all(engine, &host).await;
     a_stranger_is_left_alone(engine, &host).await;
     an_engine_that_hangs_is_unknown(engine, &host).await;
 }
@@ -244,7 +246,7 @@ async fn a_failing_build_tells_its_step(engine: &Dockerd, host: &Arc<TestHost>) 
     let broken = format!("FROM {BASE}\nRUN echo fine\nRUN echo no such module; exit 3\n");
     let mut app = App::new("broken", engine, host).file("Dockerfile", &broken);
     let error = app.try_build(1).await.err().expect("it fails");
-    let PluginError::Command { tail, .. } = &error else {
+    let PluginError::Build { tail, .. } = &error else {
         panic!("{}", told(&error));
     };
     assert_eq!(tail.lines().nth(1), Some("no such module"), "{tail}");

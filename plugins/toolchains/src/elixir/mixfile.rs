@@ -29,11 +29,39 @@ pub(super) struct Mixfile {
     /// Whether it depends on packages that are not in the source.
     pub(super) depends: bool,
     pub(super) locked: bool,
+    pub(super) fetched_by: FetchedBy,
     pub(super) elixir: Option<Pin>,
     /// Files that decide how dependencies are compiled.
     pub(super) files: Vec<String>,
     /// Why these do not suffice.
     pub(super) reads_the_source: Option<String>,
+}
+
+/// What dependencies are had from, and what builds them: each is a download of its own, which is left out where nothing needs it.
+#[derive(Default)]
+pub(super) struct FetchedBy {
+    pub(super) hex: bool,
+    pub(super) rebar: bool,
+    pub(super) git: bool,
+}
+
+impl FetchedBy {
+    /// By the lock, which names every package with its origin; without one anything may be needed.
+    fn of(lock: Option<&str>, manifest: &str) -> Self {
+        let Some(lock) = lock else {
+            return Self {
+                hex: true,
+                rebar: true,
+                git: false,
+            };
+        };
+        let hex = !lock.contains("{:git,") || lock.contains("{:hex,");
+        Self {
+            hex,
+            rebar: hex || lock.contains("rebar") || manifest.contains("rebar"),
+            git: lock.contains("{:git,"),
+        }
+    }
 }
 
 /// Reads the project and the projects of an umbrella.
@@ -61,13 +89,15 @@ pub(super) fn read(place: &Place<'_>) -> Result<Mixfile> {
             files.push(path);
         }
     }
-    files.extend(source::present(&place.cx, &[LOCK]));
+    let lock = source::lock_text(&place.cx, LOCK)?;
+    files.extend(lock.is_some().then(|| LOCK.to_owned()));
     files.extend(settings(&place.cx)?);
     Ok(Mixfile {
         app: atom_after(&text, "app:"),
         releases: releases(&text),
         depends,
-        locked: place.cx.source.has(LOCK),
+        locked: lock.is_some(),
+        fetched_by: FetchedBy::of(lock.as_deref(), &text),
         elixir: elixir(place, &text),
         files,
         reads_the_source: reads.map(|path| format!("`{}` reads other files", place.shown(&path))),

@@ -222,7 +222,9 @@ fn add_start(
     let command = match task {
         "installDist" => {
             let name = name(place, project)?;
-            format!("exec {output}/install/{name}/bin/{name}")
+            format!(
+                "JAVA_OPTS=\"-Djava.io.tmpdir=$TMPDIR $JAVA_OPTS\" exec {output}/install/{name}/bin/{name}"
+            )
         }
         "quarkusBuild" => start(
             &project.text,

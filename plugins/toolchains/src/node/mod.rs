@@ -57,6 +57,7 @@ impl Language for Node {
 
     fn describe(&self) -> ToolchainDescription {
         ToolchainDescription {
+            tools: &["node", "npm", "pnpm", "yarn", "bun"],
             detects: &[MANIFEST],
             locks: manager::LOCKS,
             pins: &[

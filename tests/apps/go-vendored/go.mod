@@ -1,0 +1,5 @@
+module example.org/shop
+
+go 1.21
+
+require example.org/greeting v1.0.0
