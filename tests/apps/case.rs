@@ -38,6 +38,9 @@ pub(crate) struct Case {
     pub(crate) installs: Option<String>,
     /// What the agent says when it finds the dependencies of the release before as they are to be.
     pub(crate) reuses: Option<String>,
+    /// How else it shows that a change of the code alone installs nothing.
+    #[serde(default)]
+    pub(crate) installs_nothing_because: String,
     /// Seconds that a build may take, where the usual ones do not suffice.
     pub(crate) patience: Option<u64>,
     /// The author writes something else: `one` becomes `two`.
@@ -114,9 +117,12 @@ impl Case {
             !self.broken.says.is_empty(),
             "{folder}: what does the tool say of the mistake?"
         );
-        if self.dependency.is_some() {
+        let lies_in_the_source = self.registry == Registry::None;
+        if self.dependency.is_some() && !lies_in_the_source {
             assert!(
-                self.installs.is_some() || self.reuses.is_some(),
+                self.installs.is_some()
+                    || self.reuses.is_some()
+                    || !self.installs_nothing_because.is_empty(),
                 "{folder}: how can one tell that nothing was installed?"
             );
         }

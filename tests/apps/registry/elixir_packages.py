@@ -5,6 +5,8 @@ import subprocess
 
 from common import PACKAGE, VERSIONS
 
+PREFIX = "/git/"
+
 VARIABLES = {
     "GIT_CONFIG_COUNT": "1",
     "GIT_CONFIG_KEY_0": "url.{base}/git/.insteadOf",

@@ -2,6 +2,7 @@
 
 Prints its address and serves until it is ended. Each form of package has a module beside this one, with
   VARIABLES  what leads the tools here, `{base}` standing for the address
+  PREFIX     of all its paths, where making them takes tools and time (optional)
   files(base, work)  {path: (content type, bytes)}; `work` is a directory to make packages in
 Counts what is fetched: every answer of the type `PACKAGE`.
 """
@@ -30,17 +31,30 @@ class Registry(http.server.ThreadingHTTPServer):
         self.fetched = 0
         self.lock = threading.Lock()
         self.files = {}
+        self.work = work
+        self.later = []
         lines = []
         for form in forms():
-            self.files.update(form.files(self.base, work))
+            if hasattr(form, "PREFIX"):
+                self.later.append(form)
+            else:
+                self.files.update(form.files(self.base, work))
             lines += [f"{key}={value}" for key, value in form.VARIABLES.items()]
         self.variables = "\n".join(lines).encode()
+
+    def make(self, path):
+        """What takes tools and time is made when the first of it is asked for."""
+        with self.lock:
+            for form in [form for form in self.later if path.startswith(form.PREFIX)]:
+                self.files.update(form.files(self.base, self.work))
+                self.later.remove(form)
 
     def answer(self, path):
         if path == "/fetched":
             return "text/plain", str(self.fetched).encode()
         if path == "/variables":
             return "text/plain", self.variables
+        self.make(path)
         kind, content = self.files.get(path) or self.files.get(path + "/") or (None, None)
         if kind == PACKAGE:
             with self.lock:

@@ -1,10 +1,11 @@
 """Gems in the full index that `gem` itself generates, and `rackup`, a server for Rack apps that is as small as one can be."""
 
 import pathlib
-import shutil
 import subprocess
 
 from common import PACKAGE, VERSIONS
+
+PREFIX = "/gems/"
 
 VARIABLES = {"BUNDLE_MIRROR__ALL": "{base}/gems/"}
 
@@ -65,8 +66,6 @@ def run(words, directory):
 
 
 def files(_base, work):
-    if shutil.which("gem") is None:
-        return {}
     root = pathlib.Path(work) / "gems"
     (root / "gems").mkdir(parents=True)
     for version, word in VERSIONS.items():
