@@ -18,6 +18,9 @@ pub(crate) struct Case {
     pub(crate) needs: Vec<String>,
     /// The toolchain, or the builder where none is used, that must be found without being named.
     pub(crate) detected: String,
+    /// Whether it needs a container engine.
+    #[serde(default)]
+    pub(crate) engine: bool,
     /// Where its dependencies come from.
     #[serde(default)]
     pub(crate) registry: Registry,

@@ -50,15 +50,19 @@ impl Cells {
         }
     }
 
-    /// Past the test harness, which shows nothing of a test that passes; in one write, because tests run side by side.
     fn print(&self, stage: &str, verdict: &str) {
         let (language, variant) = self.folder.split_once('-').unwrap();
-        let line = format!(
-            "\ncell {language} | {variant} | {stage} | {verdict} | {}\n",
-            self.test
-        );
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        let test = self.test;
+        print(&format!(
+            "cell {language} | {variant} | {stage} | {verdict} | {test}"
+        ));
     }
+}
+
+/// Effect: prints a line past the test harness, which shows nothing of a test that passes; in one write, because tests run side by side.
+pub(crate) fn print(line: &str) {
+    let line = format!("\n{line}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 impl Drop for Begun<'_> {

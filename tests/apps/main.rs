@@ -12,6 +12,9 @@
 mod author;
 mod case;
 mod cells;
+#[path = "../support/dockerd.rs"]
+mod dockerd;
+mod engine;
 mod machine;
 mod registry;
 #[path = "../it/support/mod.rs"]
@@ -34,6 +37,7 @@ macro_rules! cases {
 
 cases! {
     clojure_with_leiningen_makes_one_archive => "clojure-lein",
+    docker_builds_an_image_from_a_dockerfile => "docker-file",
     dotnet_publishes_a_web_app => "dotnet-web",
     elixir_becomes_a_release_of_mix => "elixir-release",
     go_builds_from_what_is_vendored => "go-vendored",

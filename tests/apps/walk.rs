@@ -7,6 +7,8 @@ use std::fs;
 use super::author::Author;
 use super::case::{Case, Change, Registry};
 use super::cells::Cells;
+use super::dockerd::Dockerd;
+use super::engine;
 use super::machine;
 use super::registry::OwnRegistry;
 use super::support::{TestHost, until_within};
@@ -19,31 +21,44 @@ const PATIENCE: u64 = 240;
 pub(crate) fn walk(folder: &'static str, test: &'static str) {
     let cells = Cells { folder, test };
     let case = Case::read(folder);
-    if let Some(why) = machine::missing(&case.needs) {
+    let missing = machine::missing(&case.needs);
+    let missing = missing.or_else(|| engine::missing().filter(|_| case.engine));
+    if let Some(why) = missing {
         return cells.none_run(&why);
     }
     let _turn = Turn::take();
+    if case.engine && !engine::is_inside() {
+        return engine::run_inside(test);
+    }
+    story(&cells, &case);
+}
+
+fn story(cells: &Cells, case: &Case) {
+    let folder = cells.folder;
     let mut host = TestHost::of_files(&[]);
-    let world = World::of(&host, &case);
+    let world = World::of(&host, case);
     let author = Author::of(&host, folder, (&world.variables, &case.lock));
     let first = author.commit("The first edition");
     cells.stage("detected", || {
-        assert_detected(&host, (folder, &case.detected))
+        assert_detected(&host, (folder, &case.detected));
     });
     host.start();
-    Walk {
+    let walk = Walk {
         folder,
-        case: &case,
-        cells: &cells,
+        case,
+        cells,
         host: &host,
         author: &author,
         world: &world,
-    }
-    .go(&first);
+    };
+    walk.go(&first);
+    // Before the engine that runs what it watches.
+    drop(host);
 }
 
 /// What surrounds the app.
 struct World {
+    _engine: Option<Dockerd>,
     registry: Option<OwnRegistry>,
     variables: BTreeMap<String, String>,
 }
@@ -64,6 +79,7 @@ impl World {
         let env = toml::Value::try_from(&variables).unwrap();
         host.configure(|text| format!("{text}\n[plugin.local]\nenv = {env}\n"));
         Self {
+            _engine: case.engine.then(|| engine::start(host)),
             registry,
             variables,
         }

@@ -11,6 +11,7 @@
 
 mod apps;
 mod docker;
+#[path = "../support/dockerd.rs"]
 mod dockerd;
 mod hostile;
 mod intruder;

@@ -292,7 +292,7 @@ fn hint(output: &str, file: &Named<'_>) -> String {
     } else if says(&["parse error", "unknown instruction", "unknown flag"]) {
         "correct that line"
     } else {
-        "its output is below, and the whole of it in the app's `log/build.log`; `docker build` in the source does the same"
+        "its output is below, and the whole of it in the release's `build-*.log` in the app's `log`; `docker build` in the source does the same"
     };
     advice.to_owned()
 }
@@ -345,7 +345,7 @@ mod tests {
                 error.to_string(),
                 "`deploy/Dockerfile:4` failed at step 3, `RUN echo \"no such module\"; exit 3`: it exited with status 3"
             );
-            assert!(error.hints()[0].contains("log/build.log"));
+            assert!(error.hints()[0].contains("build-*.log"));
         }
     }
 

@@ -141,10 +141,17 @@ fn task(cx: &Context<'_>, engine: &Engine<'_>, plan: &BuildPlan) -> Result<Task>
         .env("BUILDKIT_PROGRESS", "plain");
     task.dir.clone_from(&cx.paths.build);
     task.output = OutputCap {
-        log: Some(cx.paths.log.join("build.log")),
+        log: Some(log_file(cx)),
         ..OutputCap::default()
     };
     Ok(task)
+}
+
+/// One log per release, kept when the build fails.
+fn log_file(cx: &Context<'_>) -> PathBuf {
+    let release = cx.paths.release.file_name();
+    let release = release.map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    cx.paths.log.join(format!("build-{release}.log"))
 }
 
 /// The plan's words after the program itself, with this release's directory and the values of arguments.

@@ -123,7 +123,7 @@ impl Client<'_> {
                 STAGES.to_owned(),
                 json!({}),
                 "`Dockerfile:7` failed at step ",
-                "log/build.log",
+                "build-*.log",
             ),
             (
                 format!("FROM {BASE}\n\nCOPY nonesuch /x\n"),

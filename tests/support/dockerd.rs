@@ -1,4 +1,4 @@
-//! An engine that belongs to these tests alone, in a network namespace of its own.
+//! An engine that belongs to one test alone, in a network namespace of its own.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -6,8 +6,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-
-use crate::world::succeed;
 
 /// The base image: a static busybox, imported, because there is no registry.
 pub(crate) const BASE: &str = "local/busybox:1";
@@ -92,6 +90,12 @@ impl Dockerd {
         );
         self.client(&["import", &archive, BASE]);
     }
+}
+
+fn succeed(command: &mut Command) {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
 }
 
 impl Drop for Dockerd {
