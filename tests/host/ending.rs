@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hop3_plugin_api::{AgentDeath, Exit, ExitRecord, ExitStatus, Host, Task};
 
+use super::rows::row;
 use super::{Machine, runs, until};
 
 /// Two processes that ignore TERM, one of them away from its parent, its group and its session.
@@ -29,6 +30,13 @@ async fn f27_the_deadline_ends_a_tree_that_ignores_term_and_double_forks() {
     assert_eq!(exit.status, ExitStatus::DeadlineExceeded);
     assert!(near.exists() && far.exists());
     assert!(!runs(&near) && !runs(&far));
+    row(
+        "F27",
+        &[(
+            2,
+            "processes that ignore TERM ended at the deadline, one of them in a session of its own",
+        )],
+    );
 }
 
 #[tokio::test]
@@ -42,6 +50,10 @@ async fn f27_nothing_that_a_task_leaves_behind_lives_on() {
     let exit = machine.run(&machine.shell(&command)).await;
     assert!(exit.success(), "{exit:?}");
     assert!(!runs(&left));
+    row(
+        "F27",
+        &[(1, "daemon left behind by a task and ended with it")],
+    );
 }
 
 #[tokio::test]
@@ -56,6 +68,10 @@ async fn f27_a_flood_is_capped_with_a_line_that_says_so() {
     assert!(log.len() < 11_000, "{}", log.len());
     assert!(log.ends_with("[hop3-agent: output after 10000 bytes was dropped]\n"));
     assert_eq!(exit.tail, "xxxxxxxxxxx\nthe end\n");
+    row(
+        "F27",
+        &[(5_000_000, "bytes of output, the log capped at 10 000")],
+    );
 }
 
 #[tokio::test]
@@ -74,6 +90,13 @@ async fn f01_a_build_ends_when_it_is_cancelled_and_when_the_agent_dies() {
         }
         until("ended", || !runs(&near) && !runs(&far)).await;
     }
+    row(
+        "F01",
+        &[
+            (2, "builds whose agent is cancelled or dies"),
+            (2, "ended with all that they started"),
+        ],
+    );
 }
 
 fn finishing(machine: &Machine) -> Task {
@@ -118,6 +141,13 @@ async fn f01_a_release_command_outlives_the_agent_and_leaves_its_exit() {
     let exit = left_exit(&machine).unwrap();
     assert_eq!(exit.status, ExitStatus::Code(5));
     assert_eq!(exit.tail, "done\n");
+    row(
+        "F01",
+        &[(
+            1,
+            "release command that outlived its agent and left its exit",
+        )],
+    );
 }
 
 #[tokio::test]
@@ -140,6 +170,13 @@ async fn f01_who_watches_a_release_command_is_known_before_it_is_told_what_to_do
     };
     assert!(machine.host.is_running(&watcher));
     machine.host.signal(&watcher, 9, false).await.unwrap();
+    row(
+        "F01",
+        &[(
+            1,
+            "watcher of a release command known before its first order",
+        )],
+    );
 }
 
 #[tokio::test]

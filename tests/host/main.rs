@@ -1,6 +1,7 @@
 //! The real machine with real processes: what `internal-task` promises about them.
 #![expect(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::unwrap_used,
     reason = "these tests prepare and inspect real files and processes"
 )]
@@ -8,6 +9,10 @@
 mod confined;
 mod detached;
 mod ending;
+mod removing;
+#[path = "../support/rows.rs"]
+#[expect(dead_code, reason = "these tests use a part of it")]
+mod rows;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use hop3_agent::host::{HostConfig, SystemHost};
 use hop3_plugin_api::{Exit, ExitStatus, Host, HostError, Program, Secret, Task, UserId};
+use rows::row;
 use tempfile::TempDir;
 
 /// A host, and a directory for one test.
@@ -98,6 +104,13 @@ async fn t26_the_environment_is_exactly_what_was_given() {
     task.env.insert("LD_PRELOAD".to_owned(), Secret::new(""));
     let exit = machine.run(&task).await;
     assert_eq!(exit.tail, format!("LD_PRELOAD=\0NASTY={nasty}\0"));
+    row(
+        "T26",
+        &[(
+            2,
+            "values given to a program, nothing else in its environment",
+        )],
+    );
 }
 
 #[tokio::test]
@@ -168,4 +181,11 @@ async fn t27_no_secret_is_ever_an_argument() {
     let exit = machine.run(&task).await;
     assert!(exit.tail.contains("internal-task"), "{exit:?}");
     assert!(!exit.tail.contains("canary-"), "{exit:?}");
+    row(
+        "T27",
+        &[
+            (2, "secrets given to a task"),
+            (0, "in an argument of it or of what stands above it"),
+        ],
+    );
 }

@@ -32,8 +32,8 @@ use std::time::{Duration, Instant};
 use proof::{Random, is_long, row};
 use world::World;
 
-/// How many walks are under way at once. They wait more than they work.
-const AT_ONCE: usize = 4;
+/// How many walks are under way at once. They wait more than they work: two processors are busy with about ten of them.
+const AT_ONCE: (usize, usize) = (4, 10);
 
 #[test]
 fn model_after_any_walk_through_commits_and_faults_everything_is_as_promised() {
@@ -50,6 +50,7 @@ fn model_after_any_walk_through_commits_and_faults_everything_is_as_promised() {
         first + walks as u64 - 1
     );
     tell_what_is_left_out();
+    let at_once = number("HOP3_TEST_AT_ONCE", AT_ONCE.0, AT_ONCE.1);
     let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
     let work = || {
         loop {
@@ -63,7 +64,7 @@ fn model_after_any_walk_through_commits_and_faults_everything_is_as_promised() {
         }
     };
     std::thread::scope(|scope| {
-        (0..AT_ONCE.min(walks)).for_each(|_| drop(scope.spawn(work)));
+        (0..at_once.min(walks)).for_each(|_| drop(scope.spawn(work)));
     });
     tally.into_inner().unwrap().conclude(first);
 }
@@ -133,6 +134,9 @@ impl Tally {
         self.rests += walked.rests;
         self.late += walked.late;
         self.took += walked.took;
+        if self.walks.is_multiple_of(25) {
+            println!("{} walks, {} failed", self.walks, self.failed.len());
+        }
         if !walked.complaints.is_empty() {
             let text = format!(
                 "the walk of HOP3_TEST_SEED={seed} failed after {} actions:\n    {}",

@@ -12,8 +12,8 @@ use crate::world::{Trouble, World};
 
 /// After this long a person has whatever rests tried again.
 const WORD_AFTER: Duration = Duration::from_secs(5);
-/// After this long it is not as promised.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// After this long it is not as promised. Many walks share the processors: one apply may take a minute then.
+const PATIENCE: Duration = Duration::from_mins(5);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 

@@ -35,8 +35,8 @@ for path in sys.stdin.read().split("\0"):
 print("done")
 "#;
 
-/// What an app's user gets into outside its own tree.
-pub(crate) fn breaches(world: &World, app: &str, user: (u32, u32)) -> Vec<String> {
+/// How many paths outside its own tree an app's user has tried, and what it got into.
+pub(crate) fn breaches(world: &World, app: &str, user: (u32, u32)) -> (usize, Vec<String>) {
     let own = world.data(&format!("apps/{app}"));
     let paths: Vec<PathBuf> = walk(&world.data(""))
         .into_iter()
@@ -44,7 +44,7 @@ pub(crate) fn breaches(world: &World, app: &str, user: (u32, u32)) -> Vec<String
         .filter(|path| !path.starts_with(&own))
         .collect();
     assert!(paths.len() > 50, "{paths:?}");
-    tried(&paths, user)
+    (paths.len(), tried(&paths, user))
 }
 
 /// What a user gets of these paths.

@@ -1,26 +1,30 @@
 //! What an app and its build can reach: its own, and nothing else.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 
 use crate::apps::{users_of_processes_with, walk};
 use crate::intruder::{breaches, tried};
-use crate::missing;
-use crate::world::{World, python_as, user_of};
+use crate::left_out;
+use crate::rows::row;
+use crate::world::{World, user_of};
 
 #[test]
 fn t28_t11_an_apps_user_reaches_no_file_and_no_socket_outside_its_own_tree() {
-    if let Some(why) = missing(&["git", "python3", "useradd"]) {
-        return println!("skipped: {why}");
+    if left_out("T28", &["git", "python3", "useradd"]) {
+        return;
     }
     let mut world = World::with_example();
     world.commit("Three apps");
     world.start();
     world.until_running(&["site", "guestbook", "echo"]);
     assert!(world.path("run/agent.sock").exists());
+    let mut paths = 0;
     for app in ["echo", "guestbook"] {
-        assert_eq!(breaches(&world, app, user_of(app)), [""; 0]);
+        let (count, breaches) = breaches(&world, app, user_of(app));
+        assert_eq!(breaches, [""; 0]);
+        paths += count;
     }
     // Of its own tree it gets the release and its data, but neither logs nor what the agent keeps of it.
     let own = world.data("apps/guestbook");
@@ -44,6 +48,16 @@ fn t28_t11_an_apps_user_reaches_no_file_and_no_socket_outside_its_own_tree() {
     assert_eq!(
         tried(std::slice::from_ref(&open), user_of("guestbook")),
         [format!("connect {}", open.display())]
+    );
+    row(
+        "T28",
+        &[
+            (
+                paths,
+                "paths outside its own tree that an app's user tried to reach, the agent's umask being 000",
+            ),
+            (0, "reached"),
+        ],
     );
 }
 
@@ -89,8 +103,8 @@ echo ended >> result
 
 #[test]
 fn t36_a_hostile_build_reaches_nothing_and_leaves_nothing() {
-    if let Some(why) = missing(&["git", "python3", "useradd"]) {
-        return println!("skipped: {why}");
+    if left_out("T36", &["git", "python3", "useradd"]) {
+        return;
     }
     let mut world = World::with_example();
     world.commit("Three apps");
@@ -113,6 +127,17 @@ fn t36_a_hostile_build_reaches_nothing_and_leaves_nothing() {
     let left = users_of_processes_with(&format!("MARK=hostile-daemon-{agent}"));
     assert_eq!(left, [0; 0]);
     assert!(!std::path::Path::new("/tmp/hop3-was-here").exists());
+    row(
+        "T36",
+        &[
+            (
+                ATTACK.matches("\ntry ").count(),
+                "things that a hostile build tried",
+            ),
+            (0, "done"),
+            (2, "daemons left behind and ended"),
+        ],
+    );
 }
 
 const DUMP: &str = r#"
@@ -124,10 +149,29 @@ os.rename(os.environ["HOME"] + "/env.json.new", os.environ["HOME"] + "/env.json"
 import time; time.sleep(1000)
 "#;
 
+/// What an instance is given beside its own variables.
+const OF_AN_INSTANCE: [&str; 7] = [
+    "HOME",
+    "HOP3_APP",
+    "HOP3_INSTANCE",
+    "HOP3_RELEASE",
+    "PATH",
+    "PWD",
+    "TMPDIR",
+];
+
+/// The variables of a dump that are not the spec's. Python sets `LC_CTYPE` by itself.
+fn others(env: &serde_json::Value) -> Vec<&str> {
+    let names = env.as_object().unwrap().keys().map(String::as_str);
+    names
+        .filter(|key| !key.starts_with('V') && *key != "LC_CTYPE")
+        .collect()
+}
+
 #[test]
 fn t26_every_byte_of_a_value_reaches_the_app_and_nothing_of_the_agents() {
-    if let Some(why) = missing(&["git", "python3", "useradd"]) {
-        return println!("skipped: {why}");
+    if left_out("T26", &["git", "python3", "useradd"]) {
+        return;
     }
     let values = [
         "x\nLD_PRELOAD=/tmp/evil.so",
@@ -163,122 +207,24 @@ fn t26_every_byte_of_a_value_reaches_the_app_and_nothing_of_the_agents() {
     for (index, value) in values.iter().enumerate() {
         assert_eq!(env[format!("V{index}")], *value, "V{index}");
     }
-    // Python sets `LC_CTYPE` by itself.
-    let others: Vec<&str> = env
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .filter(|key| !key.starts_with('V') && *key != "LC_CTYPE")
-        .collect();
-    assert_eq!(
-        others,
-        [
-            "HOME",
-            "HOP3_APP",
-            "HOP3_INSTANCE",
-            "HOP3_RELEASE",
-            "PATH",
-            "PWD",
-            "TMPDIR"
-        ]
-    );
+    assert_eq!(others(&env), OF_AN_INSTANCE);
     let nul = world.app("nul");
     assert!(nul["state"] != "running", "{nul:#}");
     assert!(!world.data("apps/dump/releases/1/app/canary").exists());
-}
-
-#[test]
-fn t37_programs_in_directories_that_others_can_write_are_never_executed() {
-    if let Some(why) = missing(&["git", "python3", "useradd"]) {
-        return println!("skipped: {why}");
-    }
-    let world = World::with_example();
-    let fake = world.path("fake");
-    let tools = format!(
-        "tool-path = [\"{}\", \"/usr/sbin\", \"/usr/bin\", \"/bin\"]\n",
-        fake.display()
+    row(
+        "T26",
+        &[
+            (values.len(), "odd values that reached an app byte by byte"),
+            (1, "refused, for no process can be given it"),
+            (0, "variables of the agent that reached an app"),
+        ],
     );
-    let mut world = world.top_setting(&tools);
-    fs::create_dir(&fake).unwrap();
-    let canary = world.path("canary");
-    for name in [
-        "git",
-        "git-upload-pack",
-        "python3",
-        "python",
-        "useradd",
-        "chown",
-        "chmod",
-        "cp",
-        "sh",
-        "sqlite3",
-        "nginx",
-        "psql",
-        "systemctl",
-    ] {
-        let text = format!("#!/bin/sh\necho {name} >> {}\nexit 1\n", canary.display());
-        let places = [
-            fake.join(name),
-            world.path(&format!("repo/{name}")),
-            world.path(&format!("repo/apps/guestbook/{name}")),
-        ];
-        for place in places {
-            fs::write(&place, &text).unwrap();
-            fs::set_permissions(&place, Permissions::from_mode(0o777)).unwrap();
-        }
-    }
-    fs::set_permissions(&fake, Permissions::from_mode(0o777)).unwrap();
-    fs::write(&canary, "").unwrap();
-    fs::set_permissions(&canary, Permissions::from_mode(0o666)).unwrap();
-    world.commit("Fake programs");
-    world.start_with_path(&format!("{}:/usr/bin:/bin", fake.display()));
-    world.until_running(&["site", "guestbook", "echo"]);
-    assert_eq!(fs::read_to_string(&canary).unwrap(), "");
-}
-
-#[test]
-fn t13_a_spec_that_is_a_link_holds_its_app_alone_and_is_not_followed() {
-    if let Some(why) = missing(&["git", "python3", "useradd"]) {
-        return println!("skipped: {why}");
-    }
-    let mut world = World::with_example();
-    world.commit("Three apps");
-    world.start();
-    world.until_running(&["site", "guestbook", "echo"]);
-    world.link("apps/echo/hop3.toml", "/etc/shadow");
-    world.link("apps/new/hop3.toml", "/etc/shadow");
-    world.link("apps/site/public/shadow", "/etc/shadow");
-    world.file("apps/guestbook/VERSION", "2\n");
-    world.commit("Links");
-    world.until_release("guestbook", 2);
-    let echo = world.until("echo", "held", |app| app["state"] == "held");
-    assert!(
-        echo["held"][0]["message"]
-            .to_string()
-            .contains("symbolic link"),
-        "{echo:#}"
-    );
-    assert!(world.ask("echo", "/still").body.contains("still"));
-    let site = world.until_failing("site");
-    assert!(
-        site["failure"]["message"].to_string().contains("shadow"),
-        "{site:#}"
-    );
-    assert_eq!(world.ask("site", "/").status, 200);
-    assert_ne!(world.ask("site", "/shadow").status, 200);
-    let shadow = fs::read_to_string("/etc/shadow").unwrap();
-    let first = shadow.lines().next().unwrap().to_owned();
-    let why = String::from_utf8(world.cli(&["why", "echo"]).stdout).unwrap();
-    for text in [world.log(), why, world.status().to_string()] {
-        assert!(!text.contains(&first));
-    }
 }
 
 #[test]
 fn t28_an_instance_without_a_user_of_its_own_reads_nothing_of_the_agents_and_of_other_apps() {
-    if let Some(why) = missing(&["git", "python3"]) {
-        return println!("skipped: {why}");
+    if left_out("T28", &["git", "python3"]) {
+        return;
     }
     let mut world = World::with_example().users("none");
     world.commit("Three apps");
@@ -299,6 +245,17 @@ fn t28_an_instance_without_a_user_of_its_own_reads_nothing_of_the_agents_and_of_
     for made in ["agent/x", "apps/x", "x"] {
         assert!(!world.data(made).exists(), "{made}");
     }
+    row(
+        "T28",
+        &[
+            (
+                3,
+                "files of the agent and of others that an app tried to read without a user of its own",
+            ),
+            (3, "that it tried to make"),
+            (0, "read or made"),
+        ],
+    );
 }
 
 /// A file's content once it ends as wanted.
@@ -311,48 +268,4 @@ fn until_read(path: &std::path::Path, end: &str) -> String {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     panic!("`{}` did not come to an end", path.display())
-}
-
-#[test]
-fn t38_a_link_in_an_apps_data_leads_the_agent_nowhere() {
-    if let Some(why) = missing(&["git", "python3", "useradd"]) {
-        return println!("skipped: {why}");
-    }
-    let mut world = World::new();
-    let victim = world.path("victim");
-    fs::create_dir_all(victim.join("uploads")).unwrap();
-    let spec = "[metadata]\nid = \"links\"\n[build]\ntoolchain = \"generic\"\n[run.workers]\nidle = \"exec sleep 1000\"\n[deploy]\nwritable = [\"public/uploads\", \"public/new\"]\n";
-    world.file("apps/links/hop3.toml", spec);
-    world.file("apps/links/public/uploads/first", "shipped");
-    world.commit("One");
-    world.start();
-    world.until_running(&["links"]);
-    let (data, user) = (world.data("apps/links/data"), user_of("links"));
-    let shipped = data.join("public/uploads/first");
-    assert_eq!(
-        fs::read_to_string(world.data("apps/links/releases/1/app/public/uploads/first")).unwrap(),
-        "shipped"
-    );
-    assert_eq!(fs::metadata(&shipped).unwrap().uid(), user.0);
-    let exchange = format!(
-        "import os\nos.rename('{0}/public', '{0}/away')\nos.symlink('{1}', '{0}/public')",
-        data.display(),
-        victim.display()
-    );
-    python_as(user, &exchange, "");
-    world.file("apps/links/VERSION", "2").commit("Two");
-    world.until("links", "done with two", |app| {
-        app["failure"].is_object() || app["release"] == 2
-    });
-    let names: Vec<_> = walk(&victim);
-    assert_eq!(names, [victim.clone(), victim.join("uploads")]);
-    for path in names {
-        let meta = fs::metadata(&path).unwrap();
-        assert_eq!(
-            (meta.uid(), meta.permissions().mode() & 0o777),
-            (0, 0o755),
-            "{}",
-            path.display()
-        );
-    }
 }

@@ -14,8 +14,21 @@ mod docker;
 mod dockerd;
 mod intruder;
 mod isolation;
+mod lures;
+#[path = "../support/rows.rs"]
+#[allow(dead_code, reason = "these tests use a part of it")]
+mod rows;
 mod secrets;
 mod world;
+
+/// Whether a row cannot be tried here; says why.
+fn left_out(row: &str, programs: &[&str]) -> bool {
+    let why = missing(programs);
+    if let Some(why) = &why {
+        rows::not_run(row, why);
+    }
+    why.is_some()
+}
 
 /// Says why a test does not run, or nothing.
 fn missing(programs: &[&str]) -> Option<String> {

@@ -8,11 +8,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::apps::walk;
-use crate::missing;
+use crate::left_out;
+use crate::rows::row;
 use crate::world::World;
 
 const TOKEN: &str = "canary-of-the-repo-token-7d1f";
 const HOOK: &str = "canary-of-the-hook-secret-93ab";
+
+/// Whatever tells a person something.
+const COMMANDS: [&[&str]; 8] = [
+    &["status"],
+    &["status", "--json"],
+    &["plan"],
+    &["plan", "--json"],
+    &["history", "--json"],
+    &["why", "guestbook"],
+    &["why", "guestbook", "--json"],
+    &["logs", "guestbook"],
+];
 
 /// Every command line that was seen while it ran.
 struct Watcher {
@@ -51,8 +64,8 @@ fn holds(text: &[u8], canary: &str) -> bool {
 
 #[test]
 fn t27_a_secret_is_in_its_own_file_and_nowhere_else() {
-    if let Some(why) = missing(&["git", "python3", "useradd"]) {
-        return println!("skipped: {why}");
+    if left_out("T27", &["git", "python3", "useradd"]) {
+        return;
     }
     let world = World::with_example();
     let (token, hook) = (world.path("token"), world.path("hook"));
@@ -79,6 +92,15 @@ fn t27_a_secret_is_in_its_own_file_and_nowhere_else() {
     let seen = watcher.stop();
     assert!(seen.len() > 20);
     nothing_holds_a_secret(&world, &seen);
+    row(
+        "T27",
+        &[
+            (3, "secrets looked for"),
+            (seen.len(), "command lines seen"),
+            (COMMANDS.len(), "commands asked"),
+            (0, "found outside their own file"),
+        ],
+    );
 }
 
 fn nothing_holds_a_secret(world: &World, seen: &BTreeSet<Vec<u8>>) {
@@ -107,16 +129,7 @@ fn nothing_holds_a_secret(world: &World, seen: &BTreeSet<Vec<u8>>) {
                 path.display()
             );
         }
-        for command in [
-            &["status"][..],
-            &["status", "--json"],
-            &["plan"],
-            &["plan", "--json"],
-            &["history", "--json"],
-            &["why", "guestbook"],
-            &["why", "guestbook", "--json"],
-            &["logs", "guestbook"],
-        ] {
+        for command in COMMANDS {
             let output = world.cli(command);
             assert!(
                 !holds(&output.stdout, canary) && !holds(&output.stderr, canary),

@@ -14,6 +14,14 @@ pub(crate) fn row(name: &str, counts: &[(usize, &str)]) {
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
     let form = if is_long() { "" } else { " (short form)" };
-    let line = format!("\nrow {name}: {}{form}\n", counts.join(", "));
+    say(&format!("\nrow {name}: {}{form}\n", counts.join(", ")));
+}
+
+/// Says that a row cannot be tried here, and why.
+pub(crate) fn not_run(name: &str, why: &str) {
+    say(&format!("\nrow {name}: not run: {why}\n"));
+}
+
+fn say(line: &str) {
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }

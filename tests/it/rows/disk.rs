@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 
-use super::super::support::until;
+use super::super::support::{Process, until};
 use super::{TestHost, holds, not_run, page_of, row, server_of, text_of, told, until_says};
 use crate::support::is_long;
 
@@ -159,6 +159,81 @@ fn f03_an_agent_that_starts_on_a_full_disk_waits_and_a_build_that_fills_it_frees
     row(
         "F03",
         "1 full disk under a start, 1 by a build: 2 told, 2 recovered alone",
+    );
+}
+
+/// Steps of a deploy in whose middle the disk fills up: a program of the app waits there. The spec's text, and what the one of [`server_of`] has
+/// in its place.
+const PHASES: [(&str, &str, &str); 3] = [
+    (
+        "build",
+        "[build]\n",
+        "[build]\nbuild = \"sleep 86387 || true\"\n",
+    ),
+    (
+        "release command",
+        "[run]\n",
+        "[run]\nbefore-run = \"sleep 86387 || true\"\n",
+    ),
+    (
+        "start",
+        "start = \"exec ",
+        "start = \"sleep 86387 || true; exec ",
+    ),
+];
+
+/// The program in which a deploy waits.
+fn waiting(host: &TestHost) -> Vec<Process> {
+    let mut processes = host.processes();
+    processes.retain(|it| it.command == ["sleep", "86387"]);
+    processes
+}
+
+#[test]
+fn f03_a_disk_that_fills_up_in_any_phase_of_a_deploy_is_told_and_the_deploy_completes_when_there_is_room()
+ {
+    let Some(host) = host("F03") else { return };
+    let mut serving = "one".to_owned();
+    for (phase, text, waits) in PHASES {
+        server_of(&host, "shop", ("serve", &phase.replace(' ', "-")), "");
+        host.edit("apps/shop/hop3.toml", |spec| spec.replace(text, waits));
+        host.commit(phase);
+        host.done(&["sync"]);
+        let held_up = until(phase, || waiting(&host), |it| !it.is_empty());
+        fill(&host);
+        until(
+            "word of it",
+            || host_problem(&host),
+            |it| it.contains("full"),
+        );
+        held_up.iter().for_each(Process::kill);
+        until(
+            "the cause in what is told of the app",
+            || host.run(&["why", "shop"]).out,
+            |why| why.contains("full"),
+        );
+        assert!(host.done(&["status"]).contains("is full"));
+        assert_eq!(text_of(&host, "shop"), serving, "{phase}");
+        empty(&host);
+        // A further try waits there as the first one did.
+        serving = phase.replace(' ', "-");
+        until(
+            "the new release",
+            || {
+                waiting(&host).iter().for_each(Process::kill);
+                text_of(&host, "shop")
+            },
+            |text| *text == serving,
+        );
+        host.assert_settled(&["shop", "page"]);
+        assert_eq!(host_problem(&host), "");
+    }
+    row(
+        "F03",
+        &format!(
+            "{} phases of a deploy in which the disk fills up, {0} told in `status` and `why`, {0} recovered alone, 0 requests to a half release",
+            PHASES.len()
+        ),
     );
 }
 

@@ -12,6 +12,7 @@ mod many;
 mod once;
 mod pause;
 mod prune;
+mod shell;
 mod stamps;
 
 use std::fs;

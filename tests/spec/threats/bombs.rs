@@ -8,6 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::{spec, text};
 use crate::load;
 use crate::plugins::schemas;
+use crate::rows::row;
 
 /// What a hostile file may cost of a processor. The test prints what it took, and allows a build without optimisation some more.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
@@ -176,13 +177,10 @@ fn bombs() -> Vec<Bomb> {
 }
 
 #[test]
-#[expect(
-    clippy::print_stdout,
-    reason = "the times are what a reader wants to see"
-)]
 fn t39_bombs_end_soon_with_a_line_and_few_words() {
     let schemas = schemas();
     text(&schemas, "apps/warm", "[run]\nstart = \"x\"\n");
+    let mut slowest = Duration::ZERO;
     for Bomb { name, file, line } in bombs() {
         let (loaded, took) = timed(|| load(&schemas, "apps/bomb", Some(&file), None));
         println!("{name}: {} KiB in {took:?}", file.len() / 1024);
@@ -198,17 +196,23 @@ fn t39_bombs_end_soon_with_a_line_and_few_words() {
         );
         assert!(!told.contains("ghp_canary"), "{name}");
         assert!(took < PATIENCE * UNOPTIMISED, "{name} took {took:?}");
+        slowest = slowest.max(took);
     }
+    let slowest = usize::try_from(slowest.as_millis()).unwrap();
+    row(
+        "T39",
+        &[
+            (bombs().len(), "bombs in a spec"),
+            (bombs().len(), "refused with a line"),
+            (slowest, "ms of a processor for the slowest"),
+        ],
+    );
 }
 
 #[test]
-#[expect(
-    clippy::print_stdout,
-    reason = "the times are what a reader wants to see"
-)]
 fn t39_bombs_in_a_procfile_end_soon_too() {
     let schemas = schemas();
-    for (name, file) in [
+    let bombs = [
         ("60 000 kinds", lines(60_000, |i| format!("{i}:\n"))),
         ("60 000 lines without a colon", "abc\n".repeat(60_000)),
         ("a kind 30 000 times", "web: x\n".repeat(30_000)),
@@ -218,12 +222,14 @@ fn t39_bombs_in_a_procfile_end_soon_too() {
         ),
         ("9 000 schedules", "cron: 0 0 30 2 * x\n".repeat(9_000)),
         ("one endless line", "a".repeat(250 * 1024)),
-    ] {
+    ];
+    for (name, file) in &bombs {
         let (loaded, took) = timed(|| load(&schemas, "apps/bomb", None, Some(file.as_bytes())));
         println!("{name}: {} KiB in {took:?}", file.len() / 1024);
         assert!(loaded.diagnostics.len() <= 101, "{name}");
         assert!(took < PATIENCE * UNOPTIMISED, "{name} took {took:?}");
     }
+    row("T39", &[(bombs.len(), "bombs in a Procfile ended at once")]);
 }
 
 #[test]
@@ -236,5 +242,12 @@ fn t39_no_bomb_in_one_app_changes_what_is_read_of_another() {
     assert_eq!(
         spec(&schemas, "apps/good", "[run]\nstart = \"./good\"\n"),
         before
+    );
+    row(
+        "T39",
+        &[(
+            bombs().len(),
+            "bombs beside another app, which is read as before",
+        )],
     );
 }

@@ -144,7 +144,7 @@ impl Ground {
 
     /// Effect: ends every process; gives those that did not end.
     pub(crate) fn end(&self) -> BTreeSet<Process> {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let left = self.processes();
             if left.is_empty() || Instant::now() > deadline {

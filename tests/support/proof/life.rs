@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::ground::Ground;
 
-/// The longest that anything may take; generous, because other tests use the same processors.
-const PATIENCE: Duration = Duration::from_mins(3);
+/// The longest that anything may take; generous, because hundreds of walks and other tests use the same processors.
+const PATIENCE: Duration = Duration::from_mins(10);
 const PAUSE: Duration = Duration::from_millis(3);
 
 /// Which agent, and what it is told by its environment.
