@@ -19,7 +19,7 @@ mod git_server;
 #[path = "../support/pack.rs"]
 mod pack;
 #[path = "../support/rows.rs"]
-#[allow(dead_code, reason = "these tests use a part of it")]
+#[expect(dead_code, reason = "these tests use a part of it")]
 mod rows;
 #[path = "../support/ssh_server.rs"]
 mod ssh_server;

@@ -1,14 +1,14 @@
 //! What an app and its build can reach: its own, and nothing else.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 
 use crate::apps::{users_of_processes_with, walk};
 use crate::intruder::{breaches, tried};
 use crate::left_out;
 use crate::rows::row;
-use crate::world::{World, python_as, user_of};
+use crate::world::{World, user_of};
 
 #[test]
 fn t28_t11_an_apps_user_reaches_no_file_and_no_socket_outside_its_own_tree() {
@@ -149,21 +149,23 @@ os.rename(os.environ["HOME"] + "/env.json.new", os.environ["HOME"] + "/env.json"
 import time; time.sleep(1000)
 "#;
 
-const DUMPING: &str = "[metadata]\nid = \"dump\"\n[build]\ntoolchain = \"generic\"\n[run.workers]\ndump = \"exec python3 dump.py\"\n[env]\n";
+/// What an instance is given beside its own variables.
+const OF_AN_INSTANCE: [&str; 7] = [
+    "HOME",
+    "HOP3_APP",
+    "HOP3_INSTANCE",
+    "HOP3_RELEASE",
+    "PATH",
+    "PWD",
+    "TMPDIR",
+];
 
-/// An app that is given these values and writes its environment down, and one with a value that no process can be given.
-fn dumping(world: &World, values: &[&str]) {
-    let lines = values
-        .iter()
-        .enumerate()
-        .map(|(index, value)| format!("V{index} = {}\n", toml::Value::from(*value)));
-    world.file("apps/dump/dump.py", DUMP);
-    let spec = format!("{DUMPING}{}", lines.collect::<String>());
-    world.file("apps/dump/hop3.toml", &spec);
-    let bad = DUMPING
-        .replace("dump", "nul")
-        .replace("[env]", "[env]\nBAD = \"a\\u0000b\"");
-    world.file("apps/nul/hop3.toml", &bad);
+/// The variables of a dump that are not the spec's. Python sets `LC_CTYPE` by itself.
+fn others(env: &serde_json::Value) -> Vec<&str> {
+    let names = env.as_object().unwrap().keys().map(String::as_str);
+    names
+        .filter(|key| !key.starts_with('V') && *key != "LC_CTYPE")
+        .collect()
 }
 
 #[test]
@@ -181,7 +183,22 @@ fn t26_every_byte_of_a_value_reaches_the_app_and_nothing_of_the_agents() {
         "",
     ];
     let mut world = World::new();
-    dumping(&world, &values);
+    let lines = values
+        .iter()
+        .enumerate()
+        .map(|(index, value)| format!("V{index} = {}\n", toml::Value::from(*value)));
+    world.file("apps/dump/dump.py", DUMP);
+    let spec = "[metadata]\nid = \"dump\"\n[build]\ntoolchain = \"generic\"\n[run.workers]\ndump = \"exec python3 dump.py\"\n[env]\n";
+    world.file(
+        "apps/dump/hop3.toml",
+        &format!("{spec}{}", lines.collect::<String>()),
+    );
+    world.file(
+        "apps/nul/hop3.toml",
+        &spec
+            .replace("dump", "nul")
+            .replace("[env]", "[env]\nBAD = \"a\\u0000b\""),
+    );
     world.commit("Odd values");
     world.start();
     world.until_running(&["dump"]);
@@ -190,26 +207,7 @@ fn t26_every_byte_of_a_value_reaches_the_app_and_nothing_of_the_agents() {
     for (index, value) in values.iter().enumerate() {
         assert_eq!(env[format!("V{index}")], *value, "V{index}");
     }
-    // Python sets `LC_CTYPE` by itself.
-    let others: Vec<&str> = env
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .filter(|key| !key.starts_with('V') && *key != "LC_CTYPE")
-        .collect();
-    assert_eq!(
-        others,
-        [
-            "HOME",
-            "HOP3_APP",
-            "HOP3_INSTANCE",
-            "HOP3_RELEASE",
-            "PATH",
-            "PWD",
-            "TMPDIR"
-        ]
-    );
+    assert_eq!(others(&env), OF_AN_INSTANCE);
     let nul = world.app("nul");
     assert!(nul["state"] != "running", "{nul:#}");
     assert!(!world.data("apps/dump/releases/1/app/canary").exists());
@@ -219,113 +217,6 @@ fn t26_every_byte_of_a_value_reaches_the_app_and_nothing_of_the_agents() {
             (values.len(), "odd values that reached an app byte by byte"),
             (1, "refused, for no process can be given it"),
             (0, "variables of the agent that reached an app"),
-        ],
-    );
-}
-
-/// Programs that lie ready where others can write.
-const FAKED: [&str; 13] = [
-    "git",
-    "git-upload-pack",
-    "python3",
-    "python",
-    "useradd",
-    "chown",
-    "chmod",
-    "cp",
-    "sh",
-    "sqlite3",
-    "nginx",
-    "psql",
-    "systemctl",
-];
-
-#[test]
-fn t37_programs_in_directories_that_others_can_write_are_never_executed() {
-    if left_out("T37", &["git", "python3", "useradd"]) {
-        return;
-    }
-    let world = World::with_example();
-    let fake = world.path("fake");
-    let tools = format!(
-        "tool-path = [\"{}\", \"/usr/sbin\", \"/usr/bin\", \"/bin\"]\n",
-        fake.display()
-    );
-    let mut world = world.top_setting(&tools);
-    fs::create_dir(&fake).unwrap();
-    let canary = world.path("canary");
-    for name in FAKED {
-        let text = format!("#!/bin/sh\necho {name} >> {}\nexit 1\n", canary.display());
-        let places = [
-            fake.join(name),
-            world.path(&format!("repo/{name}")),
-            world.path(&format!("repo/apps/guestbook/{name}")),
-        ];
-        for place in places {
-            fs::write(&place, &text).unwrap();
-            fs::set_permissions(&place, Permissions::from_mode(0o777)).unwrap();
-        }
-    }
-    fs::set_permissions(&fake, Permissions::from_mode(0o777)).unwrap();
-    fs::write(&canary, "").unwrap();
-    fs::set_permissions(&canary, Permissions::from_mode(0o666)).unwrap();
-    world.commit("Fake programs");
-    world.start_with_path(&format!("{}:/usr/bin:/bin", fake.display()));
-    world.until_running(&["site", "guestbook", "echo"]);
-    assert_eq!(fs::read_to_string(&canary).unwrap(), "");
-    row(
-        "T37",
-        &[
-            (
-                3 * FAKED.len(),
-                "fake programs in a writable directory of the path, in the repo and in an app",
-            ),
-            (0, "executed"),
-        ],
-    );
-}
-
-#[test]
-fn t13_a_spec_that_is_a_link_holds_its_app_alone_and_is_not_followed() {
-    if left_out("T13", &["git", "python3", "useradd"]) {
-        return;
-    }
-    let mut world = World::with_example();
-    world.commit("Three apps");
-    world.start();
-    world.until_running(&["site", "guestbook", "echo"]);
-    world.link("apps/echo/hop3.toml", "/etc/shadow");
-    world.link("apps/new/hop3.toml", "/etc/shadow");
-    world.link("apps/site/public/shadow", "/etc/shadow");
-    world.file("apps/guestbook/VERSION", "2\n");
-    world.commit("Links");
-    world.until_release("guestbook", 2);
-    let echo = world.until("echo", "held", |app| app["state"] == "held");
-    assert!(
-        echo["held"][0]["message"]
-            .to_string()
-            .contains("symbolic link"),
-        "{echo:#}"
-    );
-    assert!(world.ask("echo", "/still").body.contains("still"));
-    let site = world.until_failing("site");
-    assert!(
-        site["failure"]["message"].to_string().contains("shadow"),
-        "{site:#}"
-    );
-    assert_eq!(world.ask("site", "/").status, 200);
-    assert_ne!(world.ask("site", "/shadow").status, 200);
-    let shadow = fs::read_to_string("/etc/shadow").unwrap();
-    let first = shadow.lines().next().unwrap().to_owned();
-    let why = String::from_utf8(world.cli(&["why", "echo"]).stdout).unwrap();
-    for text in [world.log(), why, world.status().to_string()] {
-        assert!(!text.contains(&first));
-    }
-    row(
-        "T13",
-        &[
-            (3, "links to the password file in a commit, as root"),
-            (0, "followed"),
         ],
     );
 }
@@ -377,58 +268,4 @@ fn until_read(path: &std::path::Path, end: &str) -> String {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     panic!("`{}` did not come to an end", path.display())
-}
-
-#[test]
-fn t38_a_link_in_an_apps_data_leads_the_agent_nowhere() {
-    if left_out("T38", &["git", "python3", "useradd"]) {
-        return;
-    }
-    let mut world = World::new();
-    let victim = world.path("victim");
-    fs::create_dir_all(victim.join("uploads")).unwrap();
-    let spec = "[metadata]\nid = \"links\"\n[build]\ntoolchain = \"generic\"\n[run.workers]\nidle = \"exec sleep 1000\"\n[deploy]\nwritable = [\"public/uploads\", \"public/new\"]\n";
-    world.file("apps/links/hop3.toml", spec);
-    world.file("apps/links/public/uploads/first", "shipped");
-    world.commit("One");
-    world.start();
-    world.until_running(&["links"]);
-    let (data, user) = (world.data("apps/links/data"), user_of("links"));
-    let shipped = data.join("public/uploads/first");
-    assert_eq!(
-        fs::read_to_string(world.data("apps/links/releases/1/app/public/uploads/first")).unwrap(),
-        "shipped"
-    );
-    assert_eq!(fs::metadata(&shipped).unwrap().uid(), user.0);
-    let exchange = format!(
-        "import os\nos.rename('{0}/public', '{0}/away')\nos.symlink('{1}', '{0}/public')",
-        data.display(),
-        victim.display()
-    );
-    python_as(user, &exchange, "");
-    world.file("apps/links/VERSION", "2").commit("Two");
-    world.until("links", "done with two", |app| {
-        app["failure"].is_object() || app["release"] == 2
-    });
-    let names: Vec<_> = walk(&victim);
-    assert_eq!(names, [victim.clone(), victim.join("uploads")]);
-    for path in names {
-        let meta = fs::metadata(&path).unwrap();
-        assert_eq!(
-            (meta.uid(), meta.permissions().mode() & 0o777),
-            (0, 0o755),
-            "{}",
-            path.display()
-        );
-    }
-    row(
-        "T38",
-        &[
-            (
-                1,
-                "directory of an app exchanged for a link to somebody else's, under a deploy",
-            ),
-            (0, "files made, changed or removed behind it"),
-        ],
-    );
 }

@@ -16,6 +16,7 @@ mod dockerd;
 mod hostile;
 mod intruder;
 mod isolation;
+mod lures;
 #[path = "../support/rows.rs"]
 #[allow(dead_code, reason = "these tests use a part of it")]
 mod rows;
