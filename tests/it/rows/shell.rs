@@ -163,6 +163,10 @@ impl Place {
         let own = self.path[0].as_str();
         let stays = |section: &str| section == own || !ALONE.contains(&section);
         spec.retain(|section, _| stays(section));
+        // A name is one app's alone.
+        if own == "metadata" && self.path[1] != "id" {
+            spec["metadata"].as_table_mut().unwrap().remove("id");
+        }
         let mut spec = Value::Table(spec);
         tame(&mut spec, &[]);
         put(&mut spec, &self.path, payload);
@@ -222,7 +226,7 @@ fn with_toolchain(spec: &mut Value, path: &[String]) {
 /// Effect: starts the agent beneath a witness of every program that is run. False where there is none.
 fn start_witnessed(host: &mut TestHost) -> bool {
     let log = host.path("executed").display().to_string();
-    let witness = "strace -f -qq --seccomp-bpf -s 4096 -e trace=execve -e signal=none -o";
+    let witness = "strace -I 1 -f -qq --seccomp-bpf -s 4096 -e trace=execve -e signal=none -o";
     let mut words: Vec<&str> = witness.split(' ').collect();
     words.push(&log);
     let is_there = Command::new(words[0]).arg("-V").output().is_ok();
