@@ -5,6 +5,7 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
+    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "these tests are the author and the visitor: they write files, run programs and read what is answered"
 )]

@@ -122,15 +122,13 @@ impl Walk<'_> {
         self.cells.stage("built", || self.until_release(1));
         self.cells.stage("served", || self.assert_served(&first));
         let second = self.cells.stage("warm rebuild", || self.change_code());
-        let third = match &self.case.dependency {
-            Some(change) => self
-                .cells
-                .stage("dependency change", || self.change_dependency(change)),
-            None => {
-                self.cells
-                    .not_run("dependency change", "the app has no dependency");
-                second
-            }
+        let third = if let Some(change) = &self.case.dependency {
+            self.cells
+                .stage("dependency change", || self.change_dependency(change))
+        } else {
+            self.cells
+                .not_run("dependency change", "the app has no dependency");
+            second
         };
         self.cells.stage("failure caught", || self.break_it(&third));
         self.cells.stage("rollback", || self.roll_back(&first));

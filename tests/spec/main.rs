@@ -1,11 +1,7 @@
 //! Files as people write them: a folder in `tests/fixtures/spec` or `tests/fixtures/settings` is a case, its `expected.txt` what is told and
 //! what is understood. `UPDATE=1 cargo test --test spec` rewrites the expectations.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, and is asked for its long form by the environment"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cases;
 mod corpus;

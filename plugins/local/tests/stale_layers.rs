@@ -2,6 +2,7 @@
 //! and a workspace of packages that need no registry.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[expect(dead_code, reason = "other tests use the rest of it")]
 mod machine;
 
 use hop3_plugin_testing::TestApp;
