@@ -70,7 +70,10 @@ async fn f27_a_flood_is_capped_with_a_line_that_says_so() {
     assert_eq!(exit.tail, "xxxxxxxxxxx\nthe end\n");
     row(
         "F27",
-        &[(5_000_000, "bytes of output, the log capped at 10 000")],
+        &[(
+            1,
+            "flood of five million bytes of output, its log capped at 10 000",
+        )],
     );
 }
 

@@ -4,7 +4,6 @@
     clippy::disallowed_types,
     clippy::unwrap_used,
     clippy::print_stderr,
-    clippy::print_stdout,
     reason = "these tests are the person in front of the machine: they commit, type commands, send signals and read what is printed"
 )]
 

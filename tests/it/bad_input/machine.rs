@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use super::{assert_says, page};
+use crate::rows::row;
 use crate::support::{Signal, TestHost, until};
 
 const PAGE: [(&str, &str); 2] = [
@@ -43,7 +44,10 @@ fn f25_a_proxy_whose_port_another_program_has_is_told_and_goes_live_when_it_is_f
     host.done(&["resume", "good"]);
     host.assert_settled(&["good"]);
     assert_eq!(page(&host, "good"), "good");
-    println!("row F25: 1 port of the proxy taken, 1 told by name, 1 live when it was free");
+    row(
+        "F25",
+        "1 port of the proxy taken, 1 told by name, 1 live when it was free",
+    );
 }
 
 #[test]
@@ -72,7 +76,8 @@ fn f25_an_app_whose_port_another_program_took_comes_back_on_another() {
     host.until_answers("server", "/", |answer| answer.status == 200);
     host.assert_settled(&["server"]);
     assert_ne!(endpoint(&host), before);
-    println!(
-        "row F25: 1 port of an app taken, 1 app back on another port, 0 requests to the stranger"
+    row(
+        "F25",
+        "1 port of an app taken, 1 app back on another port, 0 requests to the stranger",
     );
 }

@@ -16,17 +16,23 @@ mod shell;
 mod stamps;
 
 use std::fs;
+use std::io::Write as _;
 
-use super::support::TestHost;
+use super::support::{TestHost, is_long};
 
-/// Says what a row tried and what came of it.
-fn row(name: &str, result: &str) {
-    println!("row {name}: {result}");
+/// Says what a row tried and what came of it, past the test harness, which shows nothing of a test that passes.
+pub(crate) fn row(name: &str, result: &str) {
+    let form = if is_long() { "" } else { " (short form)" };
+    say(&format!("\nrow {name}: {result}{form}\n"));
 }
 
 /// A row that cannot be tried here.
 fn not_run(name: &str, why: &str) {
-    println!("row {name}: not run: {why}");
+    say(&format!("\nrow {name}: not run: {why}\n"));
+}
+
+fn say(line: &str) {
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// A static app's files: its spec, and a page with this text.
