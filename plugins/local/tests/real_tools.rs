@@ -228,7 +228,10 @@ async fn maven_packages_and_the_archive_that_runs_is_found() {
                 .into_values()
                 .next()
                 .unwrap();
-            assert_eq!(start, "exec java $JAVA_OPTS -jar target/app.jar");
+            assert_eq!(
+                start,
+                "exec java -Djava.io.tmpdir=\"$TMPDIR\" $JAVA_OPTS -jar target/app.jar"
+            );
             assert_eq!(says(&app, &format!("{start} a b")), "shop 2");
         }
         Err(error) => {
