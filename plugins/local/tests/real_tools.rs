@@ -179,15 +179,7 @@ async fn cargo_compiles_offline_what_it_fetched_and_keeps_the_binary_alone() {
     }
 }
 
-#[tokio::test]
-async fn maven_packages_and_the_archive_that_runs_is_found() {
-    let Some(app) = app(&["mvn", "java", "javac"]) else {
-        return;
-    };
-    let app = app
-        .file(
-            "pom.xml",
-            r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
+const POM: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>test.example</groupId>
   <artifactId>shop</artifactId>
@@ -213,7 +205,17 @@ async fn maven_packages_and_the_archive_that_runs_is_found() {
     </plugins>
   </build>
 </project>
-"#,
+"#;
+
+#[tokio::test]
+async fn maven_packages_and_the_archive_that_runs_is_found() {
+    let Some(app) = app(&["mvn", "java", "javac"]) else {
+        return;
+    };
+    let app = app
+        .file(
+            "pom.xml",
+            POM,
         )
         .file(
             "src/main/java/shop/App.java",
