@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hop3_plugin_api::Host;
-use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -18,6 +17,8 @@ use crate::observe::Room;
 use crate::registry::Registry;
 use crate::{repo, socket, webhook};
 
+/// How long the end waits for threads that are within a call of the system, such as a read from a disk that does not answer.
+const LEAVE: Duration = Duration::from_secs(1);
 /// Between two looks at a data dir that cannot be written.
 const LOOK_FOR_ROOM: Duration = Duration::from_secs(2);
 
@@ -25,7 +26,7 @@ const LOOK_FOR_ROOM: Duration = Duration::from_secs(2);
 pub(super) fn run(global: &Global, registry: &Registry) -> Result<Exit, CliError> {
     prepare(global);
     let settings = settings::load(global, registry)?;
-    runtime()?.block_on(serve(&settings))?;
+    to_its_end(serve(&settings))??;
     Ok(Exit::Success)
 }
 
@@ -39,7 +40,7 @@ pub(super) fn apply(global: &Global, registry: &Registry) -> Result<Exit, CliErr
         Err(error) => return Err(CliError::new(crate::execute::chain(&error))),
     }
     prepare(global);
-    runtime()?.block_on(once(&settings))
+    to_its_end(once(&settings))?
 }
 
 /// What a process with effects needs before it does anything.
@@ -64,12 +65,16 @@ fn prepare(global: &Global) {
     }
 }
 
-fn runtime() -> Result<Runtime, CliError> {
-    tokio::runtime::Builder::new_multi_thread()
+/// Carries on some work until it ends. What it left under way on threads of its own holds up the process no longer than [`LEAVE`].
+fn to_its_end<T>(work: impl Future<Output = T>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| CliError::new(format!("could not start: {error}")))
+        .map_err(|error| CliError::new(format!("could not start: {error}")))?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(LEAVE);
+    Ok(done)
 }
 
 async fn control(
@@ -202,4 +207,22 @@ async fn once(settings: &Settings) -> Result<Exit, CliError> {
     }
     let status = serde_json::to_value(control.status()).expect("a status serialises");
     inspect::show_status(&status, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_hangs_does_not_hold_up_the_end() {
+        let (release, held) = mpsc::channel::<()>();
+        let done = to_its_end(async move {
+            tokio::task::spawn_blocking(move || held.recv());
+            "done"
+        });
+        assert_eq!(done.unwrap(), "done");
+        drop(release);
+    }
 }

@@ -10,9 +10,8 @@ use hop3_plugin_api::{Finding, FindingState, Host, HostContext, HostDirs};
 use serde_json::Value;
 
 use super::output::{CliError, Exit, harmless, out, say};
-use super::{Global, inspect, plan, settings};
+use super::{Global, plan, settings};
 use crate::compose::Settings;
-use crate::control::Request;
 use crate::host::{HostConfig, SystemHost};
 use crate::machine::TracingLog;
 use crate::plan::{Action, Plan};
@@ -98,7 +97,7 @@ pub(super) fn doctor(
         Err(error) => (None, error.finding("settings")),
     };
     let place = Place::of(settings.as_ref());
-    let (agent, asked) = match settings.as_ref().map(|_| asked(global, registry)) {
+    let (agent, asked) = match settings.as_ref().map(|_| plan::asked(global, registry)) {
         Some(Ok(plan)) => (Finding::fine("agent", "answers"), needs(&plan)),
         Some(Err(error)) => (error.finding("agent"), Needs::new()),
         None => (
@@ -220,13 +219,6 @@ fn line(finding: &Finding, needs: &Needs) -> String {
         format!("           hint: {}\n", harmless(hint))
     });
     format!("  {state:<8} {:<14} {says}{needed}\n{hint}", finding.name)
-}
-
-/// The agent's plan of everything on this host.
-fn asked(global: &Global, registry: &Registry) -> Result<Plan, CliError> {
-    let value = inspect::ask(&Request::Plan, global, registry)?;
-    serde_json::from_value(value)
-        .map_err(|error| CliError::new(format!("the agent's plan cannot be read: {error}")))
 }
 
 /// Which programs the builds of a plan need, and for which app.

@@ -58,7 +58,8 @@ pub(super) fn plan(
     Ok(exit_code(&plan))
 }
 
-fn asked(global: &Global, registry: &Registry) -> Result<Plan, CliError> {
+/// The agent's plan of everything on this host.
+pub(super) fn asked(global: &Global, registry: &Registry) -> Result<Plan, CliError> {
     let value = inspect::ask(&Request::Plan, global, registry)?;
     serde_json::from_value(value)
         .map_err(|error| CliError::new(format!("the agent's plan cannot be read: {error}")))

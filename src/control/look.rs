@@ -162,7 +162,7 @@ impl Control {
         self.observe(Scope::All);
     }
 
-    /// Looks beside the loop: an engine that does not answer holds up nobody.
+    /// Looks beside the loop: an engine that does not answer holds up nobody. The look ends with the loop.
     fn observe(&mut self, scope: Scope) {
         if std::mem::replace(&mut self.look.under_way, true) {
             return;
@@ -171,7 +171,10 @@ impl Control {
         let (executor, sender) = (self.parts.executor.clone(), self.sender.clone());
         let look = async move {
             let look = contained_async(look_around(&executor, scope));
-            let (overview, cost) = Metered::new(look).await;
+            let (overview, cost) = tokio::select! {
+                seen = Metered::new(look) => seen,
+                () = sender.closed() => return tracing::debug!("The loop ended before the machine was looked at."),
+            };
             let overview = overview.unwrap_or_else(|words| {
                 Err(HostError::Refused {
                     doing: "look at what is deployed".to_owned(),
@@ -180,7 +183,7 @@ impl Control {
             });
             let seen = Message::Observed(Box::new(Seen { overview, cost }));
             if sender.send(seen).await.is_err() {
-                tracing::debug!("The loop ended before the machine was looked at.");
+                tracing::debug!("The loop ended while it was told what the machine looks like.");
             }
         };
         // On a thread that may block: it reads many small files, and handing the work over for each of them costs more than reading it.

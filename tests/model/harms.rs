@@ -1,7 +1,9 @@
 //! What fate does: full disks, a forge that is gone, a clock that jumps, a lost state, and hands laid on the host.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use crate::clock;
 use crate::proof::Process;
@@ -55,7 +57,7 @@ impl World {
         let agent = self.ground.data().join("agent");
         let all = self.random.below(2) == 0;
         if all {
-            fs::remove_dir_all(agent).unwrap();
+            remove_all(&agent);
             self.troubles.insert(Trouble::Naive);
             self.end_astray();
         } else {
@@ -134,5 +136,17 @@ impl World {
             "drift (removed the site's stamp of {name}: {})",
             removed.is_ok()
         )
+    }
+}
+
+/// Effect: no such directory is there. An agent that has only waited for room since the last loss has made none, and what outlives a killed one
+/// may write into it for a moment.
+fn remove_all(directory: &Path) {
+    loop {
+        match fs::remove_dir_all(directory) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            done => return done.unwrap(),
+        }
     }
 }
