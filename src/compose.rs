@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hop3_plugin_api::{Abort, Digest, FileWrite, Host, HostDirs, Secret};
+use hop3_plugin_api::{Abort, Digest, FileWrite, Host, HostDirs, Os, Secret, os_release};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
-use crate::config::{AgentConfig, RepoConfig, UserPolicy};
+use crate::config::{AgentConfig, PackagePolicy, RepoConfig, UserPolicy};
 use crate::control::Parts;
 use crate::execute::{Executor, Sites, chain, hex};
 use crate::host::{DataDirLock, HostConfig, SystemHost};
@@ -106,12 +106,15 @@ impl Settings {
     pub async fn machine(&self, host: Arc<dyn Host>) -> Result<Machine, Abort> {
         let dirs = self.dirs();
         let install = install_id(host.as_ref(), &dirs.data).await?;
+        let system = operating_system(host.as_ref(), &self.registry).await?;
         Ok(Machine {
             host,
             registry: self.registry.clone(),
             install,
             settings: self.plugin_settings(),
             per_app_users: self.per_app_users(),
+            system,
+            installs_packages: self.config.policy.packages == PackagePolicy::Install,
             dirs,
         })
     }
@@ -149,6 +152,7 @@ impl Settings {
             sites: Arc::new(Sites::default()),
             store: Arc::new(store),
             builds: Arc::new(Semaphore::new(usize::from(self.config.limits.builds))),
+            packages: Arc::new(Mutex::new(())),
         };
         Ok(Parts {
             host: self.host.clone(),
@@ -215,6 +219,18 @@ impl Settings {
             )
         })
     }
+}
+
+/// What knows this machine's operating system, by its `os-release`.
+pub(crate) async fn operating_system(
+    host: &dyn Host,
+    registry: &Registry,
+) -> Result<Option<Arc<dyn Os>>, Abort> {
+    let text = host.read(Path::new("/etc/os-release")).await;
+    let text = text.map_err(|e| Abort::new(chain(&e)))?.unwrap_or_default();
+    let release = os_release(&String::from_utf8_lossy(&text));
+    let mut known = registry.systems.iter();
+    Ok(known.find(|system| system.detect(&release)).cloned())
 }
 
 fn open_mirror(section: &RepoConfig, data_dir: &Path) -> Result<Mirror, Abort> {

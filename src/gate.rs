@@ -23,6 +23,17 @@ pub struct Facts {
     pub doubt: Option<String>,
     /// What the data dir can take.
     pub room: Room,
+    /// Packages that only people install; absent where the agent may, and where nobody can tell what is there.
+    pub packages: Option<Packages>,
+}
+
+/// What is known of the packages that apps name.
+#[derive(Debug, Clone, Default)]
+pub struct Packages {
+    /// Those that were asked for, and whether they are installed.
+    pub known: BTreeMap<String, bool>,
+    /// What a person types before their names to install them.
+    pub install: &'static str,
 }
 
 /// The plan with everything held back that may not be done yet.
@@ -53,7 +64,8 @@ pub fn gate(plan: Plan, facts: &Facts) -> Plan {
         let hold = no_room(&change, &facts.room)
             .or_else(|| doubtful(&change, facts.doubt.as_deref()))
             .or_else(|| flapping(&change, &facts.flapping))
-            .or_else(|| waiting(&change, &replaced, facts));
+            .or_else(|| waiting(&change, &replaced, facts))
+            .or_else(|| without_packages(&change, facts.packages.as_ref()?));
         match hold {
             Some(hold) => parts.held.push(hold),
             None => parts.changes.push(change),
@@ -113,6 +125,42 @@ fn waiting(change: &Change, replaced: &BTreeSet<AppName>, facts: &Facts) -> Opti
         .find(|other| change.replaces() && !ready(other))?;
     let message = format!("it waits for `{waits_for}`, which is not healthy yet");
     Some(hold(&change.app, HoldKind::Waiting, message))
+}
+
+/// An app is not built where its packages are missing and the agent must not install them.
+fn without_packages(change: &Change, packages: &Packages) -> Option<Held> {
+    let named = change.steps.iter().find_map(|step| match &step.action {
+        Action::EnsurePackages { packages } => Some(packages),
+        _ => None,
+    })?;
+    if named.iter().any(|name| !packages.known.contains_key(name)) {
+        let message = "it is looked up whether its packages are installed".to_owned();
+        return Some(hold(&change.app, HoldKind::Busy, message));
+    }
+    let missing: Vec<String> = named
+        .iter()
+        .filter(|name| !packages.known[*name])
+        .cloned()
+        .collect();
+    (!missing.is_empty()).then(|| Held {
+        hints: vec![install_hint(packages.install, &missing)],
+        ..hold(&change.app, HoldKind::Policy, lacking(&missing))
+    })
+}
+
+/// Which packages an app lacks, in words.
+pub(crate) fn lacking(missing: &[String]) -> String {
+    let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+    let plural = if missing.len() == 1 { "" } else { "s" };
+    format!("this host lacks the package{plural} {}", names.join(", "))
+}
+
+/// What to do about it.
+pub(crate) fn install_hint(command: &str, missing: &[String]) -> String {
+    format!(
+        "`{command} {}`, or `packages = \"install\"` in `[policy]` of agent.toml",
+        missing.join(" ")
+    )
 }
 
 /// What a person does about holds of the whole host.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hop3_plugin_api::serde_json::Value;
 use hop3_plugin_api::{
     Abort, AppName, AppPaths, Context, Deployer, Digest, EnvMap, Host, HostContext, HostDirs,
-    HostError, Level, Log, PlanContext, SourceEntry, SourceError, SourceTree, UserId,
+    HostError, Level, Log, Os, PlanContext, SourceEntry, SourceError, SourceTree, UserId,
 };
 
 use crate::registry::Registry;
@@ -27,6 +27,10 @@ pub struct Machine {
     pub settings: BTreeMap<String, Value>,
     /// Whether each app runs as a user of its own.
     pub per_app_users: bool,
+    /// What knows this host's operating system, if anything does.
+    pub system: Option<Arc<dyn Os>>,
+    /// Whether the operator lets the agent install packages that apps name.
+    pub installs_packages: bool,
 }
 
 impl Machine {

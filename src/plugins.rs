@@ -21,5 +21,7 @@ pub fn builtin() -> Vec<Arc<dyn Plugin>> {
         Arc::new(hop3_plugin_sqlite::SqlitePlugin),
         #[cfg(feature = "builtin-proxy")]
         Arc::new(hop3_plugin_builtin_proxy::BuiltinProxyPlugin),
+        #[cfg(feature = "debian")]
+        Arc::new(hop3_plugin_debian::DebianPlugin),
     ]
 }

@@ -165,3 +165,25 @@ fn without_settings_it_looks_all_the_same_and_says_what_to_do() {
     assert!(text.contains("\npython\n"), "{text}");
     assert_eq!(code, 1);
 }
+
+#[test]
+fn packages_that_an_app_names_are_looked_for_and_told_with_the_way_to_get_them() {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    if !release.contains("debian") {
+        return eprintln!("skipped: this is no Debian");
+    }
+    let host = Host::new();
+    host.has("dpkg-query");
+    host.file("shop/run.sh", "").file(
+        "shop/hop3.toml",
+        "[build]\ntoolchain = \"generic\"\npackages = [\"bash\", \"hop3-no-such-package\"]\n[run]\nstart = \"sh run.sh\"\n",
+    );
+    let (text, code) = host.doctor();
+    assert!(
+        text.contains("  ok       bash           is installed\n"),
+        "{text}"
+    );
+    let missing = "  missing  hop3-no-such-package is not on this host; `shop` needs it\n           hint: `apt-get install hop3-no-such-package`\n";
+    assert!(text.contains(missing), "{text}");
+    assert_eq!(code, 1, "{text}");
+}

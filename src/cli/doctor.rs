@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hop3_plugin_api::{Finding, FindingState, Host, HostContext, HostDirs};
+use hop3_plugin_api::{BuildPlan, Finding, FindingState, Host, HostContext, HostDirs};
 use serde_json::Value;
 
 use super::output::{CliError, Exit, harmless, out, say};
 use super::{Global, plan, settings};
-use crate::compose::Settings;
+use crate::compose::{Settings, operating_system};
+use crate::execute::chain;
 use crate::host::{HostConfig, SystemHost};
 use crate::machine::TracingLog;
 use crate::plan::{Action, Plan};
@@ -98,17 +99,18 @@ pub(super) fn doctor(
     };
     let place = Place::of(settings.as_ref());
     let (agent, asked) = match settings.as_ref().map(|_| plan::asked(global, registry)) {
-        Some(Ok(plan)) => (Finding::fine("agent", "answers"), needs(&plan)),
-        Some(Err(error)) => (error.finding("agent"), Needs::new()),
+        Some(Ok(plan)) => (Finding::fine("agent", "answers"), Some(plan)),
+        Some(Err(error)) => (error.finding("agent"), None),
         None => (
             Finding::faulty("agent", "is not asked without settings"),
-            Needs::new(),
+            None,
         ),
     };
-    let needs = match &args.repo {
-        Some(directory) => needs(&plan::as_if_fresh(directory, &args.host, registry)?),
+    let plan = match &args.repo {
+        Some(directory) => Some(plan::as_if_fresh(directory, &args.host, registry)?),
         None => asked,
     };
+    let needs = plan.as_ref().map(tools_of).unwrap_or_default();
     let runtime = runtime()?;
     let git = BTreeSet::from(["git".to_owned()]);
     let git = runtime.block_on(tools(&place, registry, &git));
@@ -119,6 +121,8 @@ pub(super) fn doctor(
     let mut bad = is_bad(&about) || git.iter().any(is_bad);
     bad |= runtime.block_on(languages(&place, registry, &needs));
     bad |= runtime.block_on(engines(&place, registry, &needs));
+    let needs = plan.as_ref().map(packages_of).unwrap_or_default();
+    bad |= runtime.block_on(packages(&place, registry, &needs))?;
     Ok(if bad { Exit::Error } else { Exit::Success })
 }
 
@@ -168,6 +172,28 @@ async fn engines(place: &Place, registry: &Registry, needs: &Needs) -> bool {
         }
     }
     bad
+}
+
+/// Prints which of the packages that apps name are there; tells whether one is missing.
+async fn packages(place: &Place, registry: &Registry, needs: &Needs) -> Result<bool, CliError> {
+    let system = operating_system(place.host.as_ref(), registry).await?;
+    let Some(system) = system.filter(|_| !needs.is_empty()) else {
+        return Ok(false);
+    };
+    let names: Vec<String> = needs.keys().cloned().collect();
+    let cx = place.context(registry);
+    let missing = system.missing_packages(&cx, &names).await;
+    let missing = missing.map_err(|error| CliError::new(chain(&error)))?;
+    out("packages\n");
+    for name in &names {
+        let finding = if missing.contains(name) {
+            Finding::missing(name, format!("`{} {name}`", system.install_command()))
+        } else {
+            Finding::fine(name, "is installed")
+        };
+        out(&line(&finding, needs));
+    }
+    Ok(!missing.is_empty())
 }
 
 /// What builders that run tools find of these.
@@ -222,15 +248,27 @@ fn line(finding: &Finding, needs: &Needs) -> String {
 }
 
 /// Which programs the builds of a plan need, and for which app.
-fn needs(plan: &Plan) -> Needs {
+fn tools_of(plan: &Plan) -> Needs {
+    needs(plan, |build| {
+        let programs = build.tools.iter().map(|tool| tool.program.clone());
+        programs.collect()
+    })
+}
+
+/// Which packages the host needs for a plan, and for which app.
+fn packages_of(plan: &Plan) -> Needs {
+    needs(plan, |build| build.packages.clone())
+}
+
+fn needs(plan: &Plan, of: impl Fn(&BuildPlan) -> Vec<String>) -> Needs {
     let mut needs = Needs::new();
     for change in &plan.changes {
         let plans = change.steps.iter().filter_map(|step| match &step.action {
             Action::Build { plan, .. } => Some(plan),
             _ => None,
         });
-        for tool in plans.flat_map(|plan| &plan.tools) {
-            let apps = needs.entry(tool.program.clone()).or_default();
+        for name in plans.flat_map(|plan| of(plan)) {
+            let apps = needs.entry(name).or_default();
             apps.insert(change.app.to_string());
         }
     }
@@ -239,7 +277,7 @@ fn needs(plan: &Plan) -> Needs {
 
 /// Says beside a plan of this host which tools of its builds are not there, before a build fails of it.
 pub(super) fn remark(plan: &Plan, global: &Global, registry: &Registry) -> Result<(), CliError> {
-    let needs = needs(plan);
+    let needs = tools_of(plan);
     if needs.is_empty() {
         return Ok(());
     }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::agent_file::{
-    AgentFile, BuildNetworkPolicy, LimitsSection, PolicySection, SandboxPolicy, UNBUILT, UserPolicy,
+    AgentFile, BuildNetworkPolicy, LimitsSection, PackagePolicy, PolicySection, SandboxPolicy,
+    UNBUILT, UserPolicy,
 };
 use super::agent_repo::{RepoConfig, repo};
 use super::{Found, plugin_tables, read, strangers};
@@ -62,6 +63,8 @@ pub struct PolicyConfig {
     pub build_network: BuildNetworkPolicy,
     /// What happens where a sandbox cannot be had.
     pub sandbox: SandboxPolicy,
+    /// What happens to host packages that apps name.
+    pub packages: PackagePolicy,
 }
 
 /// `[limits]`.
@@ -184,6 +187,7 @@ fn policy(section: &PolicySection) -> PolicyConfig {
         users: section.users,
         build_network: section.build_network.unwrap_or_default(),
         sandbox: section.sandbox.unwrap_or_default(),
+        packages: section.packages.unwrap_or_default(),
     }
 }
 

@@ -7,11 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Unbuilt;
-use super::later::{DriftMode, GateSection, Notify, PackagePolicy, SecretsSection};
+use super::later::{DriftMode, GateSection, Notify, SecretsSection};
 use crate::spec::sections::{AbsolutePath, ByteSize, Period, PluginTable, positive, up_to};
 
 /// Keys that validate and are not built yet, with what to do instead.
-pub(super) const UNBUILT: [Unbuilt; 8] = [
+pub(super) const UNBUILT: [Unbuilt; 7] = [
     (
         "/trust/allowed-signers",
         "remove the key; commits are not verified yet",
@@ -25,7 +25,6 @@ pub(super) const UNBUILT: [Unbuilt; 8] = [
         "/secrets",
         "remove the section; encrypted secrets cannot be read yet",
     ),
-    ("/policy/packages", "install host packages by hand"),
     ("/limits/cpu", "remove the key"),
     (
         "/drift/mode",
@@ -172,9 +171,8 @@ pub(super) struct PolicySection {
     pub(super) build_network: Option<BuildNetworkPolicy>,
     /// What happens where a sandbox cannot be had. Default `best-effort`.
     pub(super) sandbox: Option<SandboxPolicy>,
-    /// What happens to host packages that apps name: `install`, or `refuse` the app that lacks one. Not built yet.
-    #[serde(rename = "packages")]
-    _packages: Option<PackagePolicy>,
+    /// What happens to host packages that apps name: `install` what is missing, or `refuse` to build the app that lacks one. Default `refuse`.
+    pub(super) packages: Option<PackagePolicy>,
 }
 
 /// As whom apps run.
@@ -186,6 +184,17 @@ pub enum UserPolicy {
     PerApp,
     /// All as the agent's user.
     None,
+}
+
+/// What happens to host packages that apps name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PackagePolicy {
+    /// What is missing is installed.
+    Install,
+    /// An app that lacks one is not built; people install.
+    #[default]
+    Refuse,
 }
 
 /// The network that builds reach.

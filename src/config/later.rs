@@ -26,14 +26,6 @@ pub(super) struct SecretsSection {
     _identity: Option<AbsolutePath>,
 }
 
-/// Who installs host packages.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum PackagePolicy {
-    Install,
-    Refuse,
-}
-
 /// What happens when a running app differs from its spec.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -10,7 +10,9 @@ mod later;
 
 pub use agent::{AgentConfig, LimitsConfig, PolicyConfig};
 pub(crate) use agent_file::AgentFile;
-pub use agent_file::{BuildNetworkPolicy, SandboxPolicy, UserPolicy, WebhookProvider};
+pub use agent_file::{
+    BuildNetworkPolicy, PackagePolicy, SandboxPolicy, UserPolicy, WebhookProvider,
+};
 pub use agent_repo::{RepoConfig, WebhookConfig};
 pub use host::HostConfig;
 pub(crate) use host::HostFile;

@@ -155,6 +155,7 @@ impl Control {
             flapping: self.repairs.flapping(),
             doubt: self.doubt.clone(),
             room: self.room.clone(),
+            packages: self.packages.facts(),
         }
     }
 

@@ -47,6 +47,9 @@ impl Control {
 
     /// Looks at the config repo; if that is under way, once more after it.
     pub(super) fn look_at_repo(&mut self, urgency: Urgency) {
+        if urgency == Urgency::Person {
+            self.look_for_packages();
+        }
         if let Fetch::UnderWay { again } = &mut self.fetch {
             *again = Some(again.map_or(urgency, |before| before.max(urgency)));
             return;
@@ -152,6 +155,7 @@ impl Control {
         self.forget_superseded();
         self.tell_holds(&before);
         self.tree = Some(tree);
+        self.look_for_new_packages();
         let microseconds = began.elapsed().as_micros();
         tracing::debug!(%commit, microseconds, "The commit was read.");
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use hop3_plugin_api::{AppName, HostError};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::meter::Metered;
@@ -26,6 +27,9 @@ const SHARE: u32 = 100;
 /// The shortest pause before a look that somebody's news asks for.
 const NEWS_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long the loop's end waits for a look.
+const LEAVE: Duration = Duration::from_secs(1);
+
 /// What one look saw, and what it cost.
 #[derive(Debug)]
 pub struct Seen {
@@ -40,6 +44,8 @@ pub struct Seen {
 pub(super) struct Look {
     interval: Duration,
     under_way: bool,
+    /// The last look; it ends with the loop's inbox.
+    task: Option<JoinHandle<()>>,
     pub(super) done_once: bool,
     /// Why the last look failed, if it did.
     pub(super) problem: Option<String>,
@@ -57,6 +63,7 @@ impl Look {
         Self {
             interval,
             under_way: false,
+            task: None,
             done_once: false,
             problem: None,
             round: Round::default(),
@@ -68,6 +75,14 @@ impl Look {
 
     pub(super) fn is_under_way(&self) -> bool {
         self.under_way
+    }
+
+    /// Waits for the end of the last look, once the inbox is closed; not for one that hangs in a call of the system.
+    pub(super) async fn leave(&mut self) {
+        if let Some(task) = self.task.take() {
+            // Whether it has ended or not, nobody waits for what it saw.
+            drop(tokio::time::timeout(LEAVE, task).await);
+        }
     }
 
     /// When the next look is due.
@@ -147,6 +162,9 @@ impl Control {
             self.reconcile();
         }
         let scope = self.look.scope(self.observed.keys().cloned());
+        if matches!(scope, Scope::Some { known: Some(_), .. }) {
+            self.look_for_packages();
+        }
         self.observe(scope);
     }
 
@@ -188,7 +206,8 @@ impl Control {
         };
         // On a thread that may block: it reads many small files, and handing the work over for each of them costs more than reading it.
         let runtime = Handle::current();
-        tokio::task::spawn_blocking(move || runtime.block_on(look));
+        let task = tokio::task::spawn_blocking(move || runtime.block_on(look));
+        self.look.task = Some(task);
     }
 
     /// Takes in what was seen. Nothing is planned anew where nothing has changed.

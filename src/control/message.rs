@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::look::Seen;
+use super::packages::Listed;
 use crate::lanes::Finished;
 use crate::repo::Look;
 
@@ -18,6 +19,8 @@ pub enum Message {
     Looked(Box<Look>),
     /// The machine was looked at.
     Observed(Box<Seen>),
+    /// It was looked which packages are installed.
+    Packages(Box<Listed>),
     /// A supervisor says that something about an app changed.
     Nudged(AppName),
     /// A change ended.

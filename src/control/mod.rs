@@ -9,6 +9,7 @@ mod follow;
 mod look;
 mod message;
 mod meter;
+mod packages;
 mod person;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ use crate::state::{EventKind, Repairs, Store};
 
 use attempts::{Attempts, Now, soonest};
 use look::Look;
+use packages::Packages;
 use person::Pauses;
 
 pub use message::{Message, Reply, Request};
@@ -86,6 +88,7 @@ pub struct Control {
     /// Why the store is younger than what it describes.
     doubt: Option<String>,
     room: Room,
+    packages: Packages,
     lanes: Lanes,
     fetch: Fetch,
     /// When the config repo is looked at next, if nobody asks before.
@@ -128,6 +131,7 @@ impl Control {
             approved: store.approvals().into_iter().collect(),
             doubt: store.doubt(),
             room: Room::default(),
+            packages: Packages::of(&parts.executor.machine),
             lanes: Lanes::default(),
             fetch: Fetch::Idle,
             next_look: Instant::now(),
@@ -202,6 +206,7 @@ impl Control {
             Message::Hook => self.look_at_repo(Urgency::Routine),
             Message::Looked(look) => self.looked(*look),
             Message::Observed(seen) => self.observed(*seen).await,
+            Message::Packages(listed) => self.listed(*listed),
             Message::Nudged(app) => self.nudged(app),
             Message::Finished(finished) => return self.finished(*finished).await,
             Message::Asked(request, reply) => self.answer(request, reply).await,
@@ -212,7 +217,10 @@ impl Control {
 
     /// Whether something goes on that may lead to a change.
     fn is_under_way(&self) -> bool {
-        self.fetch != Fetch::Idle || self.look.is_under_way() || !self.lanes.is_idle()
+        self.fetch != Fetch::Idle
+            || self.look.is_under_way()
+            || self.packages.is_under_way()
+            || !self.lanes.is_idle()
     }
 
     /// Something has become due by the time alone.
@@ -274,5 +282,7 @@ impl Control {
                 None => break,
             }
         }
+        self.inbox.close();
+        self.look.leave().await;
     }
 }

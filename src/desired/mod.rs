@@ -166,6 +166,7 @@ fn pointers(field: &str) -> Vec<String> {
 fn sections(action: &Action) -> &'static [&'static str] {
     match action {
         Action::Build { .. } | Action::ReuseArtifact { .. } => &["/build"],
+        Action::EnsurePackages { .. } => &["/build/packages", "/run/packages"],
         Action::EnsureAddon { .. } => &["/addons", "/provider"],
         Action::ReleaseCommand { .. } => &["/run/before-run", "/run/workers/release"],
         Action::Deploy { .. } => &["/run/start", "/run/workers/web", "/run"],

@@ -75,6 +75,7 @@ impl Patience {
                 OnInterrupt::Hold => Self::UntilTheAgentEnds,
             },
             Action::EnsureAddon { .. }
+            | Action::EnsurePackages { .. }
             | Action::Switch { .. }
             | Action::Stop { .. }
             | Action::Unroute { .. }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use hop3_plugin_api::{AppName, Digest, Fault, PluginError, SourceTree};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::machine::Machine;
 use crate::plan::{Change, removal_key};
@@ -41,6 +41,8 @@ pub struct Executor {
     pub store: Arc<Store>,
     /// Limits how many builds run at once.
     pub builds: Arc<Semaphore>,
+    /// Held by who installs packages: one at a time.
+    pub packages: Arc<Mutex<()>>,
 }
 
 /// One app's change with what it is carried out from.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hop3_plugin_api::{
-    Abort, AddonInstance, BuildArtifact, BuildPlan, Counts, Digest, PluginName, ReleaseId, Result,
+    Abort, AddonInstance, BuildArtifact, BuildPlan, Counts, Digest, PluginError, PluginName,
+    ReleaseId, Result,
 };
 
 use tokio::sync::SemaphorePermit;
@@ -13,6 +14,7 @@ use super::once::Once;
 use super::retain::Copies;
 use super::run::Run;
 use super::{retain, stamps};
+use crate::gate::{install_hint, lacking};
 use crate::health;
 use crate::machine::AppSide;
 use crate::observe::Pin;
@@ -27,6 +29,7 @@ impl Action {
     /// The action in one word, for messages and events.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::EnsurePackages { .. } => "packages",
             Self::Build { .. } => "build",
             Self::ReuseArtifact { .. } => "reuse artifact",
             Self::EnsureAddon { .. } => "addon",
@@ -49,6 +52,7 @@ impl Run<'_> {
     /// Effect: carries out one step.
     pub(super) async fn step(&mut self, step: &Step) -> Result<()> {
         match &step.action {
+            Action::EnsurePackages { packages } => self.ensure_packages(packages).await,
             Action::Build { builder, plan, .. } => self.build(builder, plan).await,
             Action::ReuseArtifact { of } => self.reuse(of).await,
             Action::EnsureAddon { addon } => self.ensure_addon(addon).await,
@@ -82,6 +86,29 @@ impl Run<'_> {
             Action::Retain { keep } => self.retain(*keep, Copies::Stay).await,
             Action::MakeRoom => self.make_room().await,
         }
+    }
+
+    /// Effect: installs what is missing, where the operator lets the agent; else what is missing is the operator's to install.
+    async fn ensure_packages(&mut self, names: &[String]) -> Result<()> {
+        let machine = &self.executor.machine;
+        let cx = machine.host_context();
+        let Some(system) = &machine.system else {
+            let names = names.join(", ");
+            tracing::warn!(app = %self.job.change.app, "Whether this host has the packages {names} cannot be told: no plugin knows its operating system.");
+            return Ok(());
+        };
+        let _turn = self.executor.packages.lock().await;
+        if machine.installs_packages {
+            return system.ensure_packages(&cx, names, true).await;
+        }
+        let missing = system.missing_packages(&cx, names).await?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(PluginError::Lacking {
+            message: lacking(&missing),
+            hint: install_hint(system.install_command(), &missing),
+        })
     }
 
     async fn build(&mut self, builder: &PluginName, plan: &BuildPlan) -> Result<()> {

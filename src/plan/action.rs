@@ -30,6 +30,11 @@ pub enum ReleaseRef {
     rename_all_fields = "kebab-case"
 )]
 pub enum Action {
+    /// Makes sure that the host has packages of its operating system.
+    EnsurePackages {
+        /// Their names.
+        packages: Vec<String>,
+    },
     /// Builds the new release from its pinned source.
     Build {
         /// Who builds.

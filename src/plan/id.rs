@@ -23,6 +23,8 @@ pub(super) fn plan_id(changes: &[Change]) -> Digest {
 /// What an action does, with everything left out that may differ between two that do the same.
 fn identity(action: &Action) -> Value {
     match action {
+        // The build asks for them, and its key covers them.
+        Action::EnsurePackages { packages } => json!(["ensure-packages", packages]),
         // The new release's key covers what the build makes; how it is made is the toolchain's business.
         Action::Build {
             builder, source, ..

@@ -58,6 +58,11 @@ impl<'a> Steps<'a> {
                 reason,
             );
         } else {
+            let packages = target.build.packages.clone();
+            if !packages.is_empty() {
+                let action = Action::EnsurePackages { packages };
+                self.push(action, Class::Rebuild, reason.clone());
+            }
             let build = Action::Build {
                 builder: target.choice.builder.clone(),
                 source: target.source.clone(),

@@ -145,6 +145,7 @@ fn detail(action: &Action) -> String {
             plan.toolchain,
             source.short()
         ),
+        Action::EnsurePackages { packages } => packages.join(", "),
         Action::ReuseArtifact { .. } => "the artifact is the same".to_owned(),
         Action::EnsureAddon { addon } => format!("{} `{}`", addon.kind, addon.name),
         Action::ReleaseCommand { commands, .. } => commands.join("; "),

@@ -60,7 +60,7 @@ fn f01_an_agent_killed_at_any_effect_of_the_next_apply_completes_it_while_every_
             deployed.publish();
             let visitors = deployed.visitors();
             let killed = killed(&deployed.ground, moment);
-            let mut complaints = deployed.recover(visitors, 0);
+            let mut complaints = deployed.recover(visitors);
             let Some(before) = killed else {
                 assert!(complaints.is_empty(), "{complaints:#?}");
                 return Verdict::Missed;
@@ -90,14 +90,14 @@ fn f01_an_agent_killed_at_any_effect_of_a_removal_completes_it_and_the_data_stay
         || Deployed::new(&template),
         |deployed, moment| {
             deployed.publish();
-            assert_eq!(deployed.recover(Vec::new(), 0), Vec::<String>::new());
+            assert_eq!(deployed.recover(Vec::new()), Vec::<String>::new());
             deployed.remove_guestbook();
             let visitors = deployed.visitors_of(&["echo", "site", BYSTANDER]);
             let killed = killed(&deployed.ground, moment);
-            let mut complaints = deployed.recover(visitors, 0);
+            let mut complaints = deployed.recover(visitors);
             // Whoever comes back finds what was left.
             deployed.bring_guestbook_back();
-            complaints.extend(deployed.recover(Vec::new(), 0));
+            complaints.extend(deployed.recover(Vec::new()));
             let Some(before) = killed else {
                 assert!(complaints.is_empty(), "{complaints:#?}");
                 return Verdict::Missed;

@@ -40,19 +40,19 @@ fn f31_apps_are_the_same_after_the_state_was_lost_and_can_be_deployed_again() {
         || Deployed::new(&template),
         |deployed, lost| {
             deployed.publish();
-            let mut complaints = deployed.recover(Vec::new(), 0);
+            let mut complaints = deployed.recover(Vec::new());
             let before = all_processes(deployed);
             let secret = secret(deployed);
             let visitors = deployed.visitors();
             lose(deployed, *lost);
-            complaints.extend(deployed.recover(visitors, 0));
+            complaints.extend(deployed.recover(visitors));
             complaints.extend(same(deployed, &before));
             if self::secret(deployed) != secret {
                 complaints.push("I4 the generated secret is another one".to_owned());
             }
             // It is an installation like any other: the next commit goes live.
             deployed.publish();
-            complaints.extend(deployed.recover(deployed.visitors(), 0));
+            complaints.extend(deployed.recover(deployed.visitors()));
             Verdict::Struck(complaints)
         },
     );
@@ -81,7 +81,7 @@ fn f32_a_state_with_a_bit_turned_costs_no_app_and_plans_nothing() {
             let at = bit % (bytes.len() * 8);
             bytes[at / 8] ^= 1 << (at % 8);
             fs::write(&path, bytes).unwrap();
-            let mut complaints = deployed.recover(Vec::new(), 0);
+            let mut complaints = deployed.recover(Vec::new());
             complaints.extend(same(deployed, &before));
             Verdict::Struck(complaints)
         },
@@ -107,11 +107,11 @@ fn f32_a_state_of_last_week_changes_nothing() {
             let mut complaints = Vec::new();
             for _ in 0..2 {
                 deployed.publish();
-                complaints.extend(deployed.recover(Vec::new(), 0));
+                complaints.extend(deployed.recover(Vec::new()));
             }
             let before = all_processes(deployed);
             fs::write(&path, &old).unwrap();
-            complaints.extend(deployed.recover(deployed.visitors(), 0));
+            complaints.extend(deployed.recover(deployed.visitors()));
             complaints.extend(same(deployed, &before));
             Verdict::Struck(complaints)
         },

@@ -51,7 +51,8 @@ fn f01_an_agent_killed_at_any_moment_completes_what_it_began() {
             // The moment itself is what is tried.
             std::thread::sleep(death.after);
             let interrupted = strike(&deployed.ground, life, death);
-            Verdict::Struck(deployed.recover(visitors, interrupted))
+            deployed.note_interrupted(interrupted);
+            Verdict::Struck(deployed.recover(visitors))
         },
     );
 }

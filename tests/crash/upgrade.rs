@@ -54,7 +54,7 @@ fn f30_a_newer_build_completes_what_an_older_one_was_killed_at() {
             // What it started goes on, and has no file any more that it could start again from.
             fs::remove_file(&older).unwrap();
             let told = make_older(ground);
-            let mut complaints = deployed.recover(visitors, 0);
+            let mut complaints = deployed.recover(visitors);
             complaints.extend(remembered(ground, told));
             match killed {
                 None => Verdict::Missed,
@@ -85,7 +85,7 @@ fn f30_a_state_of_a_newer_format_is_refused_and_left_as_it_is() {
     let last = log.lines().rev().take(4).collect::<Vec<_>>().join("\n");
     assert!(last.contains("99") && last.contains("hint: "), "{last}");
     assert!(fs::read(&state).unwrap() == before, "the state was changed");
-    assert_eq!(deployed.kept(0), Vec::<String>::new());
+    assert_eq!(deployed.kept(), Vec::<String>::new());
 
     // The newer version is started again.
     let db = Connection::open(&state).unwrap();
@@ -96,10 +96,7 @@ fn f30_a_state_of_a_newer_format_is_refused_and_left_as_it_is() {
             .unwrap();
     }
     drop(db);
-    assert_eq!(
-        deployed.recover(deployed.visitors(), 0),
-        Vec::<String>::new()
-    );
+    assert_eq!(deployed.recover(deployed.visitors()), Vec::<String>::new());
     row(
         "F30 (state of a newer format)",
         &[(1, "points"), (1, "refused"), (1, "converged")],
@@ -131,10 +128,7 @@ fn f30_a_newer_build_killed_while_it_brings_the_state_on_leaves_the_old_format_o
         assert!(events(&path).len() >= told, "after {after}");
         formats.insert(format);
     }
-    assert_eq!(
-        deployed.recover(deployed.visitors(), 0),
-        Vec::<String>::new()
-    );
+    assert_eq!(deployed.recover(deployed.visitors()), Vec::<String>::new());
     let kills = usize::try_from(kills).unwrap();
     let counts = [
         (kills, "points"),

@@ -77,7 +77,7 @@ fn f01_every_app_serves_whatever_fails_in_the_next_apply() {
             deployed.publish();
             let visitors = deployed.visitors();
             let struck = met(&deployed.ground, case, |stage, host| stage.live(host));
-            let mut complaints = deployed.recover(visitors, 0);
+            let mut complaints = deployed.recover(visitors);
             if struck.as_deref().is_some_and(is_amid_a_switch) {
                 complaints.retain(|complaint| !complaint.contains(EDITIONS_WENT_BACK));
             }
@@ -107,14 +107,14 @@ fn f01_an_app_is_removed_with_its_data_kept_whatever_fails_meanwhile() {
         || Deployed::new(&template),
         |deployed, case| {
             deployed.publish();
-            assert_eq!(deployed.recover(Vec::new(), 0), Vec::<String>::new());
+            assert_eq!(deployed.recover(Vec::new()), Vec::<String>::new());
             deployed.remove_guestbook();
             let visitors = deployed.visitors_of(&["echo", "site", BYSTANDER]);
             let struck = met(&deployed.ground, case, |stage, host| stage.live(host));
-            let mut complaints = deployed.recover(visitors, 0);
+            let mut complaints = deployed.recover(visitors);
             complaints.extend(told(&deployed.ground));
             deployed.bring_guestbook_back();
-            complaints.extend(deployed.recover(Vec::new(), 0));
+            complaints.extend(deployed.recover(Vec::new()));
             struck.map_or(Verdict::Missed, |struck| placed(&struck, complaints))
         },
     );
@@ -126,7 +126,7 @@ fn f01_a_rollback_leads_to_the_former_release_or_to_none_whatever_fails_meanwhil
     let template = template();
     let mut counted = Deployed::new(&template);
     counted.publish();
-    assert_eq!(counted.recover(Vec::new(), 0), Vec::<String>::new());
+    assert_eq!(counted.recover(Vec::new()), Vec::<String>::new());
     let journal = journal_of(&counted.ground, |stage, host| {
         stage
             .roll_back(host.clone(), "guestbook", || host.arm())
@@ -137,12 +137,12 @@ fn f01_a_rollback_leads_to_the_former_release_or_to_none_whatever_fails_meanwhil
         let mut deployed = Deployed::new(&template);
         // What is returned to is an edition, too.
         deployed.publish();
-        assert_eq!(deployed.recover(Vec::new(), 0), Vec::<String>::new());
+        assert_eq!(deployed.recover(Vec::new()), Vec::<String>::new());
         deployed
     };
     sweep("faults in a rollback", 6).run(cases(&journal), place, |deployed, case| {
         deployed.publish();
-        assert_eq!(deployed.recover(Vec::new(), 0), Vec::<String>::new());
+        assert_eq!(deployed.recover(Vec::new()), Vec::<String>::new());
         let visitors = deployed.visitors_of(&["echo", "site", BYSTANDER]);
         let mut granted = false;
         let struck = met(&deployed.ground, case, |stage, host| {
@@ -152,7 +152,7 @@ fn f01_a_rollback_leads_to_the_former_release_or_to_none_whatever_fails_meanwhil
         if granted {
             deployed.note_rollback();
         }
-        let mut complaints = deployed.recover(visitors, 0);
+        let mut complaints = deployed.recover(visitors);
         complaints.extend(told(&deployed.ground));
         struck.map_or(Verdict::Missed, |struck| placed(&struck, complaints))
     });

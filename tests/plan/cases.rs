@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hop3_agent::desired::Desired;
-use hop3_agent::gate::{Facts, gate, spared};
+use hop3_agent::gate::{Facts, Packages, gate, spared};
 use hop3_agent::observe::{ObservedApp, Pin, RoutedSite};
 use hop3_agent::plan::{Holds, Plan, Settled, render};
 use hop3_agent::release::site;
@@ -26,6 +26,8 @@ struct Found {
     scarce: bool,
     /// Why the agent's memory is younger than what it describes.
     doubt: Option<String>,
+    /// Packages of the host that were looked up, where only people install them, and whether they are there.
+    packages: Option<BTreeMap<String, bool>>,
 }
 
 /// Releases, the oldest first, each made from another directory of the case that holds `apps/`.
@@ -122,6 +124,10 @@ fn plan_of(case: &Path) -> Plan {
     let facts = Facts {
         healthy: world.observed.keys().cloned().collect(),
         doubt: found.doubt.clone(),
+        packages: found.packages.clone().map(|known| Packages {
+            known,
+            install: "apt-get install",
+        }),
         ..Facts::default()
     };
     gate(world.plan(), &facts)

@@ -46,6 +46,7 @@ impl Model {
 
     fn step(&mut self, action: &Action) {
         match action {
+            Action::EnsurePackages { .. } => {}
             Action::Build { .. } => self.make(None),
             Action::ReuseArtifact { of } => {
                 let number = self.number(of);

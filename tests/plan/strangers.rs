@@ -69,6 +69,7 @@ impl LanguageToolchain for Eager {
             toolchain: "aaa-toolchain".to_owned(),
             kind: ArtifactKind::Native,
             tools: Vec::new(),
+            packages: Vec::new(),
             layers: Vec::new(),
             finish: Vec::new(),
             steps: Vec::new(),

@@ -17,6 +17,7 @@ mod hostile;
 mod intruder;
 mod isolation;
 mod lures;
+mod packages;
 #[path = "../support/rows.rs"]
 #[allow(dead_code, reason = "these tests use a part of it")]
 mod rows;

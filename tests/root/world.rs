@@ -34,6 +34,7 @@ pub(crate) struct World {
     users: &'static str,
     top: String,
     in_repo: String,
+    in_policy: String,
     extra: String,
     users_before: BTreeSet<String>,
     _turn: MutexGuard<'static, ()>,
@@ -63,6 +64,7 @@ impl World {
             users: "per-app",
             top: String::new(),
             in_repo: String::new(),
+            in_policy: String::new(),
             extra: String::new(),
             users_before: users(),
             _turn: turn,
@@ -102,6 +104,12 @@ impl World {
     /// Adds to `[repo]`.
     pub(crate) fn repo_setting(mut self, toml: &str) -> Self {
         self.in_repo.push_str(toml);
+        self
+    }
+
+    /// Adds to `[policy]`.
+    pub(crate) fn policy_setting(mut self, toml: &str) -> Self {
+        self.in_policy.push_str(toml);
         self
     }
 
@@ -160,7 +168,7 @@ impl World {
     fn settings_text(&self) -> String {
         format!(
             "host = \"test\"\ndata-dir = \"{data}\"\nrun-dir = \"{run}\"\nlisten = \"\"\n{top}\n\
-             [repo]\nurl = \"file://{repo}\"\nbranch = \"main\"\npoll = \"1s\"\n{in_repo}\n[policy]\nusers = \"{users}\"\n\n\
+             [repo]\nurl = \"file://{repo}\"\nbranch = \"main\"\npoll = \"1s\"\n{in_repo}\n[policy]\nusers = \"{users}\"\n{in_policy}\n\
              [plugin.builtin-proxy]\nlisten = [\"{proxy}\"]\n{extra}",
             data = self.path("data").display(),
             run = self.path("run").display(),
@@ -168,6 +176,7 @@ impl World {
             users = self.users,
             top = self.top,
             in_repo = self.in_repo,
+            in_policy = self.in_policy,
             proxy = self.proxy,
             extra = self.extra,
         )

@@ -170,6 +170,9 @@ pub struct BuildPlan {
     /// Tools needed on the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ToolRequirement>,
+    /// Packages of the operating system that the host must have, for the build or for what comes of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
     /// Dependency layers, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerPlan>,
@@ -197,6 +200,7 @@ impl BuildPlan {
             toolchain: toolchain.to_owned(),
             kind,
             tools: Vec::new(),
+            packages: Vec::new(),
             layers: Vec::new(),
             steps: Vec::new(),
             finish: Vec::new(),

@@ -49,7 +49,7 @@ pub use host::{
     FileKind, FileWrite, Host, HostEntry, HostError, HttpProbe, ProbeAnswer, Timestamp, UserId,
 };
 pub use name::{AddonName, AppName, EnvKey, HostName, NameError, PluginName, WorkerName};
-pub use os::{Os, OsRelease, SystemUser};
+pub use os::{Os, OsRelease, SystemUser, os_release};
 pub use plugin::{CliCommand, Entrypoint, Plugin, Provider, Services};
 pub use proxy::{Backend, ConfigFile, Proxy, ProxyStatus, Site, StaticPath};
 pub use secret::Secret;

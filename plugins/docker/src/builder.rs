@@ -52,19 +52,14 @@ impl Builder for DockerBuilder {
     ) -> Result<BuildPlan> {
         let recipe = recipe(cx)?;
         Ok(BuildPlan {
-            toolchain: self.name().to_owned(),
-            kind: ArtifactKind::DockerImage,
             tools: vec![ToolRequirement {
                 program: "docker".to_owned(),
                 version: None,
                 pinned_by: None,
             }],
-            layers: Vec::new(),
             steps: steps(cx, &recipe)?,
-            env: BTreeMap::new(),
-            runtime: RuntimeSpec::default(),
             notes: recipe.notes(cx),
-            finish: Vec::new(),
+            ..BuildPlan::new(self.name(), ArtifactKind::DockerImage)
         })
     }
 

@@ -3,7 +3,7 @@
 use hop3_plugin_api::{AppConfig, BuildCommand, BuildPlan, BuildStep};
 
 /// `before-build`, the toolchain's steps, `build`, `after-build`, `test`, then what takes away what only these needed; `[build.env]` above
-/// the toolchain's variables.
+/// the toolchain's variables. What it makes runs on this host, so the host needs the packages of the build and those of the app.
 pub(crate) fn merged(mut plan: BuildPlan, config: &AppConfig) -> BuildPlan {
     let build = &config.build;
     let toolchain_steps = std::mem::take(&mut plan.steps);
@@ -14,6 +14,7 @@ pub(crate) fn merged(mut plan: BuildPlan, config: &AppConfig) -> BuildPlan {
         .chain(hooks("test", &build.test))
         .chain(std::mem::take(&mut plan.finish))
         .collect();
+    plan.packages.clone_from(&build.packages);
     let env = build.env.iter();
     plan.env
         .extend(env.map(|(key, value)| (key.clone(), value.clone())));

@@ -125,6 +125,8 @@ impl Bench {
             },
             install: "test".to_owned(),
             settings: BTreeMap::new(),
+            system: None,
+            installs_packages: false,
             per_app_users: false,
         };
         Arc::new(Self {

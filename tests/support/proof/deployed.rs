@@ -42,6 +42,8 @@ pub(crate) struct Deployed {
     edition: u64,
     signed: Vec<String>,
     migrated: u32,
+    /// How many release commands were cut short themselves, and so may have run once more.
+    interrupted: u32,
     guestbook: Guestbook,
     untouched: BTreeSet<Process>,
 }
@@ -59,6 +61,7 @@ impl Deployed {
             edition: 0,
             signed: Vec::new(),
             migrated: 1,
+            interrupted: 0,
             guestbook: Guestbook::AsCommitted,
             untouched,
         }
@@ -109,6 +112,11 @@ impl Deployed {
         self.guestbook = Guestbook::Returned(self.edition - 1);
     }
 
+    /// Release commands were cut short themselves.
+    pub(crate) fn note_interrupted(&mut self, count: u32) {
+        self.interrupted += count;
+    }
+
     /// What the newest commit and the last person ask for.
     pub(crate) fn expected(&self) -> Expectation {
         let mut expected = first_commit();
@@ -141,24 +149,19 @@ impl Deployed {
         apps.iter().map(ask).collect()
     }
 
-    /// The lives of agents without faults, and everything that must hold then and must have held meanwhile. `interrupted` says how often a
-    /// release command was cut short itself, and so may have run once more.
-    pub(crate) fn recover(
-        &self,
-        visitors: Vec<(&'static str, Stream)>,
-        interrupted: u32,
-    ) -> Vec<String> {
+    /// The lives of agents without faults, and everything that must hold then and must have held meanwhile.
+    pub(crate) fn recover(&self, visitors: Vec<(&'static str, Stream)>) -> Vec<String> {
         let mut found = one_life(&self.ground, &self.expected());
         for (app, stream) in visitors {
             let invariant = if app == BYSTANDER { "I2" } else { "I3" };
             found.extend(stream.end().complaints(invariant));
         }
-        found.extend(self.kept(interrupted));
+        found.extend(self.kept());
         found
     }
 
     /// I2, I4 and the release commands: what stays whatever happens.
-    pub(crate) fn kept(&self, interrupted: u32) -> Vec<String> {
+    pub(crate) fn kept(&self) -> Vec<String> {
         let mut found = Vec::new();
         let untouched = self.ground.processes_of(BYSTANDER);
         if untouched != self.untouched {
@@ -174,7 +177,7 @@ impl Deployed {
                 self.signed
             ));
         }
-        found.extend(migrated(&self.ground, self.migrated, interrupted));
+        found.extend(migrated(&self.ground, self.migrated, self.interrupted));
         found
     }
 }
