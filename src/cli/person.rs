@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::Global;
 use super::inspect::ask;
-use super::output::{CliError, Exit, out};
+use super::output::{CliError, Exit, harmless, out};
 use crate::control::Request;
+use crate::plan::Held;
 use crate::registry::Registry;
 use crate::state::date;
 
@@ -76,11 +77,26 @@ pub(super) fn resume(
     registry: &Registry,
 ) -> Result<Exit, CliError> {
     let value = ask(&Request::Resume { app: app.clone() }, global, registry)?;
-    out(&match app {
-        Some(app) => format!("`{app}` follows the config repo again\n"),
-        None => released(&value),
-    });
-    Ok(Exit::Success)
+    let Some(app) = app else {
+        out(&released(&value));
+        return Ok(Exit::Success);
+    };
+    let held: Vec<Held> = serde_json::from_value(value["held"].clone())
+        .map_err(|error| CliError::new(format!("the agent's answer cannot be read: {error}")))?;
+    if held.is_empty() {
+        out(&format!("`{app}` follows the config repo again\n"));
+        return Ok(Exit::Success);
+    }
+    for hold in &held {
+        out(&format!(
+            "`{app}` is still held: {}\n",
+            harmless(&hold.message)
+        ));
+        for hint in &hold.hints {
+            out(&format!("  hint: {}\n", harmless(hint)));
+        }
+    }
+    Ok(Exit::Held)
 }
 
 /// What the host was held for and is no longer.

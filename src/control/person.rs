@@ -14,6 +14,7 @@ use crate::desired::Past as _;
 use crate::execute::stamps;
 use crate::gate::spared;
 use crate::observe::{Pin, StateFiles};
+use crate::plan::HoldKind;
 use crate::release::Release;
 use crate::state::{EventKind, Pause, Store};
 
@@ -282,7 +283,10 @@ impl Control {
         self.repairs.forget(app, |_| true, &store);
         self.follow_pin(app, None);
         self.reconcile();
-        Reply::of(&json!({ "resumed": app }))
+        // What a person's word on one app does not end: a mistake in its spec, a removal of many, another app that it waits for.
+        let mut held = self.plan().held;
+        held.retain(|it| it.app == *app && it.hold != HoldKind::Busy);
+        Reply::of(&json!({ "resumed": app, "held": held }))
     }
 
     /// A person's word on the whole host: what is gone from the config repo now may go, and the state counts as it is.

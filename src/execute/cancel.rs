@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use crate::plan::Action;
 use crate::spec::OnInterrupt;
 
-/// How long a release command that may be repeated goes on when a newer change waits: most are done by then, and one that hangs keeps its own
-/// fix waiting no longer.
+/// How long a release command that may be repeated, or a start, goes on when a newer change waits: most are done by then, and one that hangs keeps
+/// its own fix waiting no longer.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// What a run is asked.
@@ -80,6 +80,8 @@ impl Patience {
             | Action::Stop { .. }
             | Action::Unroute { .. }
             | Action::Tombstone => Self::Endless,
+            // What is being started can be ended once it answers; one that is not there yet would come to life after the others are ended.
+            Action::Deploy { .. } | Action::Scale { .. } => Self::Grace(GRACE),
             _ => Self::None,
         }
     }

@@ -54,7 +54,8 @@ impl Wanted {
 }
 
 impl Sites {
-    /// Takes over what earlier agents gave to proxies, at this one's start: of each app the site that is in use, else the stamped one.
+    /// Takes over what earlier agents gave to proxies, at this one's start: of each app the site that is in use, else the stamped one, else that of
+    /// its current release.
     ///
     /// An agent that died between the proxy's word and its own stamp has left a newer site in use than it stamped. Given to the proxy again with
     /// another app's change, the stamped one would send visitors back; and one whose stamp is lost would vanish.
@@ -67,8 +68,12 @@ impl Sites {
                 tracing::error!(%app, %error, "The stamp of the app's site could not be read.");
                 None
             });
-            let candidates = of_releases(&machine.dirs.data, observed);
-            if let Some(site) = in_use(stamped, observed.live_site.as_ref(), candidates) {
+            let data = &machine.dirs.data;
+            let candidates = of_releases(data, observed);
+            let site = in_use(stamped, observed.live_site.as_ref(), candidates);
+            // Where the proxy has lost its document, too, the app would vanish until its own turn comes.
+            let current = || observed.current().and_then(|it| routed(data, observed, it));
+            if let Some(site) = site.or_else(current) {
                 sites.insert(app.clone(), site);
             }
         }
@@ -150,15 +155,18 @@ fn of_releases<'a>(
     data_dir: &'a Path,
     observed: &'a ObservedApp,
 ) -> impl Iterator<Item = RoutedSite> + 'a {
-    let routed = move |release: &Release| {
-        let route = release.target.route.as_ref()?;
-        let endpoints = observed.endpoints(release.id.number);
-        Some(RoutedSite {
-            proxy: release.target.choice.proxy.clone()?,
-            site: site(data_dir, release, route, &endpoints),
-        })
-    };
-    observed.all_releases().rev().filter_map(routed)
+    let releases = observed.all_releases().rev();
+    releases.filter_map(move |release| routed(data_dir, observed, release))
+}
+
+/// The site that a release would be given now.
+fn routed(data_dir: &Path, observed: &ObservedApp, release: &Release) -> Option<RoutedSite> {
+    let route = release.target.route.as_ref()?;
+    let endpoints = observed.endpoints(release.id.number);
+    Some(RoutedSite {
+        proxy: release.target.choice.proxy.clone()?,
+        site: site(data_dir, release, route, &endpoints),
+    })
 }
 
 /// The site whose digest the proxy tells; where none has it, the stamped one. Pure.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::support::{APPS, Process, Report, TestHost, is_long, until};
+use super::support::{APPS, Load, Process, Report, TestHost, is_long, until};
 
 /// How long visitors come before and after a death.
 const WHILE: Duration = Duration::from_millis(2500);
@@ -35,6 +35,19 @@ fn no_app_and_no_visitor_notices_that_the_agent_is_killed() {
     assert_eq!(report.retried, 0, "{}", report.summary());
     assert_unchanged(&host, &before);
     assert_eq!((host.proxy_holder(), host.proxy_worker()), proxy);
+}
+
+#[test]
+fn a_proxys_document_and_an_apps_stamp_that_are_both_lost_cost_no_request() {
+    let mut host = TestHost::running_example();
+    host.kill();
+    std::fs::remove_file(host.path("data/sites/builtin/config.json")).unwrap();
+    std::fs::remove_file(host.path("data/apps/echo/state/site.json")).unwrap();
+    let stream = Load::of_site(host.proxy, "echo.localhost").start().unwrap();
+    host.start();
+    host.assert_settled(&APPS);
+    let report = stream.finish().unwrap();
+    assert!(report.is_flawless(), "{}", report.summary());
 }
 
 #[test]

@@ -32,8 +32,8 @@ use std::time::{Duration, Instant};
 use proof::{Random, is_long, row};
 use world::World;
 
-/// How many walks are under way at once. They wait more than they work: two processors are busy with about ten of them.
-const AT_ONCE: (usize, usize) = (4, 10);
+/// How many walks are under way at once. They wait more than they work: two processors are busy with about six of them.
+const AT_ONCE: (usize, usize) = (4, 6);
 
 #[test]
 fn model_after_any_walk_through_commits_and_faults_everything_is_as_promised() {

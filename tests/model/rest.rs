@@ -220,11 +220,21 @@ impl World {
             .collect()
     }
 
+    /// What runs of an app. Of one whose newest commit is bad, only the release that serves: the other one is tried now and then.
     fn processes_now(&self, app: &str) -> BTreeSet<crate::proof::Process> {
         if app == "the proxy" {
             return self.ground.proxies();
         }
-        self.ground.processes_of(app)
+        let mut processes = self.ground.processes_of(app);
+        let is_tried = |it: &App| it.name == app && it.asked.is_none();
+        if self.apps.iter().any(is_tried) {
+            let current = std::fs::read_link(self.ground.app(app).join("current"));
+            let current = current.unwrap_or_default();
+            let number = current.file_name().unwrap_or_default().to_string_lossy();
+            let serving = format!("data/apps/{app}/releases/{number}/");
+            processes.retain(|process| process.place.starts_with(&serving));
+        }
+        processes
     }
 
     /// What is known now is what the next faults are measured by.
@@ -245,7 +255,7 @@ impl World {
                 let serving = self.serving(name, &self.apps[index].may_serve);
                 self.apps[index].may_serve = BTreeSet::from([serving]);
                 self.patrol.watch(name, self.ground.visitor(name), path);
-                self.processes.insert(name, self.ground.processes_of(name));
+                self.processes.insert(name, self.processes_now(name));
             } else {
                 self.apps[index].may_serve.clear();
             }

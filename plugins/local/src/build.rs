@@ -15,7 +15,7 @@ use hop3_plugin_api::{
 use crate::layer::{self, Layer};
 use crate::settings::{LocalSettings, SandboxPolicy};
 use crate::tools;
-use crate::workshop::{Bench, Workshop, is_temporary};
+use crate::workshop::{Bench, Workshop};
 
 /// Builds what a plan says into `cx.paths.build`.
 pub(crate) async fn build(cx: &Context<'_>, plan: &BuildPlan) -> Result<BuildArtifact> {
@@ -70,7 +70,6 @@ impl Workshop<'_> {
         let (host, paths) = (self.cx.host, self.cx.paths);
         self.remove(&paths.build).await?;
         self.remove(&self.temporary()).await?;
-        self.remove_other_temporaries().await?;
         self.remove_unfinished().await?;
         host.ensure_dir(&paths.release, 0o755, None).await?;
         host.ensure_dir(&paths.layers, 0o755, None).await?;
@@ -78,18 +77,6 @@ impl Workshop<'_> {
         host.ensure_dir(&paths.cache, 0o700, self.cx.user).await?;
         host.ensure_dir(&self.temporary(), 0o700, self.cx.user)
             .await?;
-        Ok(())
-    }
-
-    /// Those of builds that a crash cut short, whose numbers never come again: no other build of the app is under way.
-    async fn remove_other_temporaries(&self) -> Result<()> {
-        let cache = &self.cx.paths.cache;
-        for entry in self.cx.host.list(cache).await? {
-            let path = cache.join(&entry.name);
-            if is_temporary(&entry.name) && path != self.temporary() {
-                self.remove(&path).await?;
-            }
-        }
         Ok(())
     }
 

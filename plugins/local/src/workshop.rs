@@ -13,15 +13,6 @@ use crate::failure;
 use crate::settings::{LocalSettings, SandboxPolicy};
 use crate::tools::{self, Tool, search_path};
 
-/// What the names of temporary directories start with; the release's number follows.
-const TEMPORARY: &str = "tmp-";
-
-/// Whether a name in an app's cache is that of a build's temporary directory.
-pub(crate) fn is_temporary(name: &str) -> bool {
-    let number = name.strip_prefix(TEMPORARY);
-    number.is_some_and(|number| number.parse::<u32>().is_ok())
-}
-
 /// One build on this host.
 pub(crate) struct Workshop<'a> {
     pub(crate) cx: &'a Context<'a>,
@@ -94,10 +85,9 @@ impl Workshop<'_> {
         self.cx.log.say(Level::Info, line);
     }
 
-    /// Where temporary files of this build go: its own directory, removed with the build's end.
+    /// Where temporary files of this build go: removed with the build's end, or with the release that a crash or a newer change left unfinished.
     pub(crate) fn temporary(&self) -> PathBuf {
-        let name = format!("{TEMPORARY}{}", self.release());
-        self.cx.paths.cache.join(name)
+        self.cx.paths.release.join("build-tmp")
     }
 
     /// Gives a directory and all in it to the app's user, so that its commands can write there. Without users there is nothing to do.

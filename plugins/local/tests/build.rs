@@ -1,8 +1,4 @@
 //! The builder on a fake machine: what it does in which order, when a layer is built anew, and what is left after a failure.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a test leaves on the machine what a build may meet"
-)]
 
 mod sample;
 
@@ -171,20 +167,6 @@ async fn an_unfinished_layer_is_never_used() {
         assert!(runs(&app).contains(&"install of shop".to_owned()));
         assert!(!layer(&app).join("half").exists());
     }
-}
-
-#[tokio::test]
-async fn what_a_build_that_was_cut_short_left_in_the_cache_is_removed_and_the_apps_own_files_stay()
-{
-    let app = app();
-    let left = app.paths.cache.join("tmp-7");
-    std::fs::create_dir_all(&left).unwrap();
-    write(&left.join("half"), "x");
-    let own = app.paths.cache.join("tmp-thumbnails");
-    write(&own, "x");
-    build(&app).await.unwrap();
-    assert!(!left.exists());
-    assert!(own.exists());
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Releases that do not stay up, and apps that take the agent down.
 
-use super::super::support::until;
+use super::super::support::{until, until_within};
 use super::{holds, page_of, row, server_of, text_of, told, until_says};
 use crate::support::{TestHost, is_long};
 
@@ -26,12 +26,14 @@ fn lives() -> Vec<&'static str> {
 
 #[test]
 fn f28_a_new_release_that_does_not_stay_up_gives_way_to_the_one_before_once() {
-    let mut host = host("");
     for life in lives() {
+        let mut host = host("");
         server_of(&host, "shop", (life, "two"), "");
         host.commit("It ends after a while");
         host.done(&["sync"]);
-        until(
+        // Three of the longest lives, and the pauses between them.
+        until_within(
+            600,
             "the return to the release before",
             || told(&host, "shop", "went back from release"),
             |count| *count == 1,

@@ -35,6 +35,9 @@ fn f14_a_mass_removal_waits_for_a_person_while_the_rest_of_the_commit_goes_live(
     host.kill();
     host.start();
     assert_eq!(host.sync().code, 3, "the next agent holds them too");
+    let one = host.run(&["resume", "a"]);
+    let words = "`a` is still held: 3 of 5 apps would be removed at once";
+    assert!(one.code == 3 && one.out.contains(words), "{one:#?}");
     let said = host.done(&["resume"]);
     assert!(said.contains("`a` is removed; its data stays"), "{said}");
     host.assert_settled(&["d", "e"]);

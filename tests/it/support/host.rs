@@ -223,11 +223,23 @@ impl TestHost {
     /// Waits until the agent ends by itself; gives its exit code.
     #[track_caller]
     pub(crate) fn until_ended(&mut self) -> i32 {
+        self.until_ended_or(|_| false)
+            .expect("nothing else was waited for")
+    }
+
+    /// Waits until the agent ends by itself, which gives its exit code, or something else is so.
+    #[track_caller]
+    pub(crate) fn until_ended_or(&mut self, is_so: impl Fn(&Self) -> bool) -> Option<i32> {
         let mut agent = self.agent.take().expect("the agent was started");
-        let ended = RefCell::new(&mut agent);
-        let look = || ended.borrow_mut().try_wait().unwrap();
-        let status = until_some("the agent's own end", look);
-        status.code().unwrap_or(-1)
+        let child = RefCell::new(&mut agent);
+        let look = || (child.borrow_mut().try_wait().unwrap(), is_so(self));
+        let (status, _) = until("the agent's own end", look, |(status, is_so)| {
+            status.is_some() || *is_so
+        });
+        if status.is_none() {
+            self.agent = Some(agent);
+        }
+        status.map(|status| status.code().unwrap_or(-1))
     }
 
     /// Effect: `kill -9` of the agent.
