@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use super::dockerd::{BASE, Dockerd};
+use hop3_plugin_testing::dockerd::{BASE, Dockerd};
+
 use super::support::TestHost;
 
 /// Set where the test runs the second time.
@@ -13,20 +14,6 @@ const BASES: [(&str, &str); 2] = [
     ("local/greeting:1.0.0", "hello"),
     ("local/greeting:2.0.0", "good day"),
 ];
-
-/// Why no engine can be started here.
-pub(crate) fn missing() -> Option<String> {
-    if !rustix::process::geteuid().is_root() {
-        return Some("a container engine of its own needs root".to_owned());
-    }
-    let plugin = Command::new("docker").args(["compose", "version"]).output();
-    let alone = Command::new("docker-compose").arg("version").output();
-    let is_there = [plugin, alone]
-        .into_iter()
-        .flatten()
-        .any(|output| output.status.success());
-    (!is_there).then(|| "docker has no compose".to_owned())
-}
 
 /// Whether this is the second time.
 pub(crate) fn is_inside() -> bool {

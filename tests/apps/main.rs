@@ -13,8 +13,6 @@
 mod author;
 mod case;
 mod cells;
-#[path = "../support/dockerd.rs"]
-mod dockerd;
 mod engine;
 mod machine;
 mod registry;

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use hop3_plugin_testing::dockerd::{self, Dockerd};
+
 use super::author::Author;
 use super::case::{Case, Change, Registry};
 use super::cells::Cells;
-use super::dockerd::Dockerd;
 use super::engine;
 use super::machine;
 use super::registry::OwnRegistry;
@@ -22,7 +23,7 @@ pub(crate) fn walk(folder: &'static str, test: &'static str) {
     let cells = Cells { folder, test };
     let case = Case::read(folder);
     let missing = machine::missing(&case.needs);
-    let missing = missing.or_else(|| engine::missing().filter(|_| case.engine));
+    let missing = missing.or_else(|| dockerd::missing().filter(|_| case.engine));
     if let Some(why) = missing {
         return cells.none_run(&why);
     }

@@ -176,7 +176,7 @@ impl World {
     fn judged(&mut self) -> Vec<String> {
         let mut found = self.patrol.complaints(&self.excused);
         for (app, before) in &self.processes {
-            let now = self.processes_now(app);
+            let now = self.serving_processes(app);
             let may_differ = match *app {
                 "the proxy" => self.harms_of_proxy > 0,
                 app => self.touched.contains(app),
@@ -220,21 +220,15 @@ impl World {
             .collect()
     }
 
-    /// What runs of an app. Of one whose newest commit is bad, only the release that serves: the other one is tried now and then.
-    fn processes_now(&self, app: &str) -> BTreeSet<crate::proof::Process> {
-        if app == "the proxy" {
-            return self.ground.proxies();
+    /// What serves: of an app the processes of its current release, for one whose newest commit is bad is tried beside it now and then.
+    fn serving_processes(&self, app: &str) -> BTreeSet<(u64, u64)> {
+        if app != "the proxy" {
+            return oracle::serving(&self.ground, app);
         }
-        let mut processes = self.ground.processes_of(app);
-        let is_tried = |it: &App| it.name == app && it.asked.is_none();
-        if self.apps.iter().any(is_tried) {
-            let current = std::fs::read_link(self.ground.app(app).join("current"));
-            let current = current.unwrap_or_default();
-            let number = current.file_name().unwrap_or_default().to_string_lossy();
-            let serving = format!("data/apps/{app}/releases/{number}/");
-            processes.retain(|process| process.place.starts_with(&serving));
-        }
-        processes
+        let proxies = self.ground.proxies().into_iter();
+        proxies
+            .map(|it| (u64::from(it.pid), it.start_time))
+            .collect()
     }
 
     /// What is known now is what the next faults are measured by.
@@ -255,12 +249,13 @@ impl World {
                 let serving = self.serving(name, &self.apps[index].may_serve);
                 self.apps[index].may_serve = BTreeSet::from([serving]);
                 self.patrol.watch(name, self.ground.visitor(name), path);
-                self.processes.insert(name, self.processes_now(name));
+                self.processes.insert(name, self.serving_processes(name));
             } else {
                 self.apps[index].may_serve.clear();
             }
         }
-        self.processes.insert("the proxy", self.ground.proxies());
+        self.processes
+            .insert("the proxy", self.serving_processes("the proxy"));
         if self
             .apps
             .iter()

@@ -12,7 +12,7 @@ use crate::apps::{self, App};
 use crate::clock;
 use crate::disk::Disk;
 use crate::patrol::Patrol;
-use crate::proof::{Ground, Life, Process, Program, Random, Template, last_words};
+use crate::proof::{Ground, Life, Program, Random, Template, last_words};
 
 /// What the forge signs with.
 pub(crate) const SECRET: &str = "a shared secret of a forge";
@@ -26,12 +26,14 @@ pub(crate) struct World {
     pub(crate) excused: BTreeSet<&'static str>,
     /// Apps whose processes may be others at the next rest.
     pub(crate) touched: BTreeSet<&'static str>,
+    /// How often something of an app was killed in this walk.
+    pub(crate) deaths: BTreeMap<&'static str, usize>,
     /// Apps that a commit has touched since the last rest.
     pub(crate) committed: BTreeSet<&'static str>,
     /// How often the proxy was harmed since the last rest. Once, nobody notices.
     pub(crate) harms_of_proxy: usize,
-    /// What ran at the last rest, by app; the proxy's under its own name.
-    pub(crate) processes: BTreeMap<&'static str, BTreeSet<Process>>,
+    /// What served at the last rest, by app, each by its number and start time; the proxy's under its own name.
+    pub(crate) processes: BTreeMap<&'static str, BTreeSet<(u64, u64)>>,
     /// The lines that were left in the guestbook.
     pub(crate) signed: Vec<String>,
     pub(crate) rests: usize,
@@ -85,6 +87,7 @@ impl World {
             apps: apps::all(),
             excused: BTreeSet::new(),
             touched: apps::all().into_iter().map(|app| app.name).collect(),
+            deaths: BTreeMap::new(),
             committed: BTreeSet::new(),
             harms_of_proxy: 1,
             processes: BTreeMap::new(),

@@ -5,19 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::dockerd::{BASE, Dockerd};
+use hop3_plugin_testing::dockerd::{self, BASE, Dockerd};
+
 use crate::missing;
 use crate::world::{World, succeed};
 
 const INSIDE: &str = "HOP3_TEST_IN_NETWORK_NAMESPACE";
-const NEEDED: [&str; 7] = [
-    "dockerd", "docker", "busybox", "unshare", "ip", "iptables", "git",
-];
 const SPEC: &str = "[metadata]\nid = \"box\"\n[build]\nbuilder = \"docker\"\n[docker]\nport = 8000\n[domains]\nlist = [\"box.localhost\"]\n[env]\nGREETING = \"it's $HOME\"\n";
 
 #[test]
 fn an_app_with_a_dockerfile_is_built_routed_replaced_kept_and_rolled_back() {
-    if let Some(why) = missing(&NEEDED).or_else(missing_compose) {
+    if let Some(why) = missing(&["git"]).or_else(dockerd::missing) {
         return println!("skipped: {why}");
     }
     if std::env::var_os(INSIDE).is_some() {
@@ -33,14 +31,6 @@ fn an_app_with_a_dockerfile_is_built_routed_replaced_kept_and_rolled_back() {
         .args(["--exact", name, "--nocapture"])
         .env(INSIDE, "1");
     assert!(again.status().unwrap().success());
-}
-
-/// Compose comes as the client's plugin or as a program of its own.
-fn missing_compose() -> Option<String> {
-    let plugin = Command::new("docker").args(["compose", "version"]).output();
-    let is_there = plugin.is_ok_and(|output| output.status.success())
-        || missing(&["docker-compose"]).is_none();
-    (!is_there).then(|| "docker has no compose".to_owned())
 }
 
 fn dockerfile(version: &str, last: &str) -> String {

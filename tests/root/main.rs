@@ -11,8 +11,6 @@
 
 mod apps;
 mod docker;
-#[path = "../support/dockerd.rs"]
-mod dockerd;
 mod hostile;
 mod intruder;
 mod isolation;

@@ -15,6 +15,7 @@
 
 mod app;
 pub mod conformance;
+pub mod dockerd;
 mod fake;
 mod fault;
 mod log;

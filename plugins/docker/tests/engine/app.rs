@@ -13,8 +13,8 @@ use hop3_plugin_docker::{ComposeDeployer, DockerBuilder};
 use hop3_plugin_testing::TestApp;
 use serde_json::json;
 
-use crate::dockerd::Dockerd;
 use crate::host::TestHost;
+use hop3_plugin_testing::dockerd::Dockerd;
 
 pub(crate) struct App {
     pub(crate) inner: TestApp,

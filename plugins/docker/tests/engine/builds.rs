@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::app::{App, Release, told};
-use crate::dockerd::{BASE, Dockerd};
 use crate::host::TestHost;
+use hop3_plugin_testing::dockerd::{BASE, Dockerd};
 
 /// Where `scripts/install-docker-for-tests` puts the plugin, out of the client's own sight.
 const BUILDX: &str = "/usr/local/lib/docker/for-tests/docker-buildx";

@@ -17,7 +17,7 @@ use hop3_plugin_api::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
-use crate::dockerd;
+use hop3_plugin_testing::dockerd;
 
 #[derive(Debug)]
 pub(crate) struct TestHost {

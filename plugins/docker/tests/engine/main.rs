@@ -13,11 +13,12 @@
 
 mod app;
 mod builds;
-mod dockerd;
 mod host;
 mod stories;
 
 use std::process::Command;
+
+use hop3_plugin_testing::dockerd;
 
 const INSIDE: &str = "HOP3_TEST_IN_NETWORK_NAMESPACE";
 

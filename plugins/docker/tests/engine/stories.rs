@@ -9,8 +9,8 @@ use hop3_plugin_testing::conformance;
 
 use crate::app::{App, counts, told};
 use crate::builds;
-use crate::dockerd::{BASE, Dockerd};
 use crate::host::TestHost;
+use hop3_plugin_testing::dockerd::{BASE, Dockerd};
 
 /// Serves its greeting; a copy of its environment lies beside it.
 const SERVE: &str =

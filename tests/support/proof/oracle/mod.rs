@@ -16,6 +16,7 @@ use super::ground::Ground;
 use super::life::Life;
 
 pub(crate) use data::{entries, migrations};
+pub(crate) use processes::serving;
 pub(crate) use quiet::still;
 
 /// What one app must be like.

@@ -37,11 +37,18 @@ fn proxies(processes: &BTreeSet<Process>) -> Vec<String> {
         .collect()
 }
 
+/// The supervisor and the instances of an app's current release, each by its number and start time: a process may still become another program.
+pub(crate) fn serving(ground: &Ground, app: &str) -> BTreeSet<(u64, u64)> {
+    Stamped::of(ground, app).identities
+}
+
 /// The processes of an app's current release, as its supervisor stamped them.
 struct Stamped {
     supervisor: Option<u64>,
     /// Name and number.
     instances: Vec<(String, u64)>,
+    /// Number and start time of all of them.
+    identities: BTreeSet<(u64, u64)>,
 }
 
 impl Stamped {
@@ -54,15 +61,20 @@ impl Stamped {
         let current = read("current.json").and_then(|number| number.as_u64());
         let stamp = current.and_then(|number| read(&format!("native-{number}.json")));
         let stamp = stamp.unwrap_or_default();
-        let instances = stamp["instances"].as_array().into_iter().flatten();
+        let instances = || stamp["instances"].as_array().into_iter().flatten();
+        let identity = |it: &Value| Some((it["pid"].as_u64()?, it["start-time"].as_u64()?));
+        let of_instances = instances().filter_map(|it| identity(&it["process"]));
+        let identities = identity(&stamp["supervisor"]).into_iter();
+        let identities = identities.chain(of_instances).collect();
         let named = |instance: &Value| {
             let (worker, index) = (instance["worker"].as_str()?, &instance["index"]);
             let pid = instance["process"]["pid"].as_u64()?;
             Some((format!("{worker}.{index}"), pid))
         };
-        let mut instances: Vec<_> = instances.filter_map(named).collect();
+        let mut instances: Vec<_> = instances().filter_map(named).collect();
         instances.sort();
         Self {
+            identities,
             supervisor: stamp["supervisor"]["pid"].as_u64(),
             instances,
         }

@@ -1,4 +1,10 @@
-//! An engine that belongs to this test alone.
+//! A Docker engine that belongs to one test alone: own directories, own socket, no registry. To be started in a network namespace of the test's own.
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "it runs real programs and writes the files that these need"
+)]
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -8,10 +14,10 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// The base image of the tests: a static busybox, imported, because there is no registry.
-pub(crate) const BASE: &str = "local/busybox:1";
+pub const BASE: &str = "local/busybox:1";
 
 /// What is missing to run these tests.
-pub(crate) fn missing() -> Option<String> {
+pub fn missing() -> Option<String> {
     let root = std::fs::metadata("/proc/self").map(|m| std::os::unix::fs::MetadataExt::uid(&m));
     if root.ok() != Some(0) {
         return Some("a Docker engine needs root".to_owned());
@@ -32,7 +38,7 @@ fn missing_compose() -> Option<String> {
 }
 
 /// Where a program is, as the tests' host finds it.
-pub(crate) fn which(name: &str) -> Option<PathBuf> {
+pub fn which(name: &str) -> Option<PathBuf> {
     [
         "/usr/local/sbin",
         "/usr/local/bin",
@@ -46,13 +52,15 @@ pub(crate) fn which(name: &str) -> Option<PathBuf> {
     .find(|path| path.is_file())
 }
 
-pub(crate) struct Dockerd {
+/// The engine's process. Dropping it ends it, with all that it runs.
+pub struct Dockerd {
     process: Child,
     root: TempDir,
 }
 
 impl Dockerd {
-    pub(crate) fn start() -> Self {
+    /// Starts an engine with the base image, and waits until it answers.
+    pub fn start() -> Self {
         let root = tempfile::Builder::new().prefix("h3d-").tempdir().unwrap();
         let at = |name: &str| root.path().join(name).display().to_string();
         let log = std::fs::File::create(at("log")).unwrap();
@@ -76,12 +84,12 @@ impl Dockerd {
     }
 
     /// As `DOCKER_HOST` takes it.
-    pub(crate) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         format!("unix://{}", self.root.path().join("socket").display())
     }
 
     /// Runs the client, for what the plugin itself does not do.
-    pub(crate) fn client(&self, args: &[&str]) -> String {
+    pub fn client(&self, args: &[&str]) -> String {
         let output = Command::new("docker")
             .args(args)
             .env("DOCKER_HOST", self.address())
@@ -93,7 +101,8 @@ impl Dockerd {
         text
     }
 
-    pub(crate) fn signal(&self, name: &str) {
+    /// Sends the engine a signal by its name, such as `-STOP`.
+    pub fn signal(&self, name: &str) {
         let process = self.process.id().to_string();
         let kill = Command::new("kill").args([name, &process]).status();
         assert!(kill.unwrap().success());
@@ -119,7 +128,7 @@ impl Dockerd {
         std::fs::create_dir_all(&bin).unwrap();
         std::fs::copy(which("busybox").unwrap(), bin.join("busybox")).unwrap();
         for name in [
-            "sh", "httpd", "mkdir", "cat", "sleep", "env", "printf", "wget", "nc",
+            "sh", "httpd", "mkdir", "cat", "sleep", "env", "false", "printf", "wget", "nc",
         ] {
             symlink("busybox", bin.join(name)).unwrap();
         }
