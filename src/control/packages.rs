@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hop3_plugin_api::{Os, Result};
+use hop3_plugin_api::{Abort, Os, Result};
 
 use super::{Control, Message};
+use crate::contain::contained_async;
 use crate::execute::chain;
 use crate::gate;
 use crate::machine::Machine;
@@ -91,7 +92,11 @@ impl Control {
         tokio::spawn(async move {
             let asked: Vec<String> = names.iter().cloned().collect();
             let cx = executor.machine.host_context();
-            let missing = system.missing_packages(&cx, &asked).await;
+            let missing = contained_async(system.missing_packages(&cx, &asked)).await;
+            let missing = missing.unwrap_or_else(|words| {
+                let words = format!("a mistake in the agent or in a plugin cut it off: {words}");
+                Err(Abort::new(words).into())
+            });
             let listed = Message::Packages(Box::new(Listed { names, missing }));
             if sender.send(listed).await.is_err() {
                 tracing::debug!("The loop ended before it was told of packages.");
