@@ -9,7 +9,7 @@ use hop3_plugin_api::{FileKind, FileWrite, HostEntry, HostError, UserId};
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchmod, fchown, syncfs};
 
 /// What our temporary names start with, so that a sweep finds what a crash left behind.
-pub(super) const TEMPORARY: &str = ".hop3-tmp-";
+pub(crate) const TEMPORARY: &str = ".hop3-tmp-";
 
 pub(super) fn write_atomic(file: &FileWrite) -> Result<(), HostError> {
     let failed = |e| HostError::file("write", &file.path, e);

@@ -36,6 +36,7 @@ use rustix::process::Signal;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Mutex;
 
+pub(crate) use files::TEMPORARY;
 pub use files::sweep;
 pub use lock::DataDirLock;
 pub use task::internal_task;

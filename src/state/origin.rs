@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use hop3_plugin_api::Digest;
 use rusqlite::{Connection, OptionalExtension as _};
 
+use crate::host::TEMPORARY;
+
 /// What a store is expected to belong to.
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
@@ -110,10 +112,12 @@ impl SerialFile {
         let written = set_meta(db, "serial", &next.to_string());
         db.execute_batch("PRAGMA synchronous = NORMAL")?;
         let written = written?;
-        let beside = self.0.with_extension("new");
+        let beside = self.0.with_file_name(format!("{TEMPORARY}serial"));
         let put = std::fs::write(&beside, format!("{next}\n"))
             .and_then(|()| std::fs::rename(&beside, &self.0));
         if let Err(error) = put {
+            // What cannot be removed now is found by the sweep at the next start.
+            drop(std::fs::remove_file(&beside));
             tracing::warn!(path = %self.0.display(), %error, "Could not count on beside the state.");
         }
         Ok(written)
