@@ -1,5 +1,4 @@
-//! Builds that want more than their share of the host: processes without end, a file without end, and a life after their own; and what one app
-//! installs for itself alone.
+//! Builds that want more than their share of the host: processes without end, a file without end, and a life after their own.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -108,39 +107,6 @@ fn t36_a_file_without_end_is_cut_at_the_operators_limit_and_the_disk_is_free_aga
         "{left} bytes of the failed release are left"
     );
     println!("a flood: {}", said.replace('\n', "; "));
-}
-
-/// What is installed runs a script of the package's own, which says where it was and who it was.
-#[test]
-fn t36_an_install_script_of_one_app_runs_in_no_other_app_with_the_same_lock() {
-    if let Some(why) = missing(&["git", "useradd", "npm", "node"]) {
-        return println!("skipped: {why}");
-    }
-    let mut world = World::new();
-    world.file("hosts/test.toml", "apps = [\"*\"]\n");
-    let script = "mkdir -p node_modules/mark && pwd > node_modules/mark/where && id -u >> node_modules/mark/where";
-    let package = format!(
-        r#"{{"name": "twin", "version": "1.0.0", "private": true, "scripts": {{"postinstall": "{script}"}}}}"#
-    );
-    let lock = r#"{"name": "twin", "version": "1.0.0", "lockfileVersion": 3, "requires": true, "packages": {"": {"name": "twin", "version": "1.0.0", "hasInstallScript": true}}}"#;
-    for app in ["one", "two"] {
-        let spec = "[build]\ntoolchain = \"node\"\n[run.workers]\nidle = \"exec sleep 1000\"\n";
-        world
-            .file(&format!("apps/{app}/hop3.toml"), spec)
-            .file(&format!("apps/{app}/package.json"), &package)
-            .file(&format!("apps/{app}/package-lock.json"), lock);
-    }
-    world.commit("Two apps with one lock");
-    world.start();
-    world.until_running(&["one", "two"]);
-    for app in ["one", "two"] {
-        let mark = format!("apps/{app}/releases/1/app/node_modules/mark/where");
-        let where_and_who = fs::read_to_string(world.data(&mark)).unwrap();
-        let own = format!("{}\n", world.data(&format!("apps/{app}/")).display());
-        let (place, user) = where_and_who.split_once('\n').unwrap();
-        assert!(place.starts_with(own.trim_end()), "{where_and_who}");
-        assert_eq!(user.trim(), user_of(app).0.to_string());
-    }
 }
 
 fn processes_of(user: u32) -> usize {
