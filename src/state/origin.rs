@@ -123,3 +123,22 @@ impl SerialFile {
         Ok(written)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_that_cannot_be_written_beside_the_store_leaves_nothing_half() {
+        let place = tempfile::tempdir().unwrap();
+        let serial = SerialFile::beside(&place.path().join("state.db"));
+        std::fs::create_dir(&serial.0).unwrap();
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+            .unwrap();
+        serial.advance(&db).unwrap();
+        let names = std::fs::read_dir(place.path()).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["serial"]);
+    }
+}

@@ -218,19 +218,6 @@ fn f02_a_count_beside_the_store_that_lags_behind_or_is_torn_proves_nothing() {
 }
 
 #[test]
-fn a_count_that_cannot_be_written_beside_the_store_leaves_nothing_half() {
-    let place = Place::filled();
-    let count = place.directory.path().join("serial");
-    fs::remove_file(&count).unwrap();
-    fs::create_dir(&count).unwrap();
-    place.open(&origin()).unwrap().advance();
-    let names = fs::read_dir(place.directory.path()).unwrap();
-    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let unknown: Vec<String> = names.filter(|it| !it.starts_with("state.db")).collect();
-    assert_eq!(unknown, ["serial"]);
-}
-
-#[test]
 fn f32_a_store_of_another_machine_or_installation_is_set_aside() {
     let elsewhere = Origin {
         machine: Some("another-machine".to_owned()),
