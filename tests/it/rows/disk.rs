@@ -2,9 +2,9 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::process::{Child, Command, Stdio};
 
 use super::super::support::{Process, until};
+use super::broken_disk::{BrokenDisk, until_the_disk_is_met};
 use super::{TestHost, holds, not_run, page_of, row, server_of, text_of, told, until_says};
 use crate::support::is_long;
 
@@ -326,53 +326,6 @@ fn f03_old_releases_and_caches_give_way_where_the_disk_has_little_left_and_data_
         "F03",
         "1 disk with little left: 1 old release and 1 cache gave way, 0 bytes of data, 0 processes replaced",
     );
-}
-
-/// Something that makes every sync of the agent fail from the n-th on.
-struct BrokenDisk(Child);
-
-impl BrokenDisk {
-    fn under(host: &TestHost, from: u32) -> Option<Self> {
-        let inject = format!("inject=fsync,fdatasync:error=EIO:when={from}+");
-        let mut command = Command::new("strace");
-        command
-            .args(["-f", "-qq", "-e", "trace=fsync,fdatasync", "-e", &inject])
-            .arg("-o")
-            .arg(host.path("strace.log"))
-            .arg("-p")
-            .arg(host.agent_process().pid.to_string())
-            .stdin(Stdio::null())
-            .stderr(Stdio::null());
-        let child = command.spawn().ok()?;
-        let traced = || {
-            let status = format!("/proc/{}/status", host.agent_process().pid);
-            let text = fs::read_to_string(status).unwrap_or_default();
-            text.contains(&format!("TracerPid:\t{}", child.id()))
-        };
-        until("the tracer", traced, |is| *is);
-        Some(Self(child))
-    }
-}
-
-impl Drop for BrokenDisk {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-/// Commits until the agent ends of its disk; gives what was committed last, and the exit code. Syncs are counted for each thread: one edition
-/// may go live before any of them has made so many.
-fn until_the_disk_is_met(host: &mut TestHost, round: usize) -> (String, i32) {
-    for count in 0.. {
-        let edition = format!("edition-{round}-{count}");
-        server_of(host, "shop", ("serve", &edition), "");
-        host.commit("A commit on a broken disk");
-        if let Some(code) = host.until_ended_or(|host| text_of(host, "shop") == edition) {
-            return (edition, code);
-        }
-    }
-    unreachable!("every thread syncs some day")
 }
 
 #[test]

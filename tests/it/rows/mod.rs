@@ -1,6 +1,7 @@
 //! Rows of the tables of faults and threats through the real program. A test's name carries its row's number; what it tried and what came of it
 //! is printed as a line that begins with `row`.
 
+mod broken_disk;
 mod clock;
 mod crash;
 mod disk;

@@ -220,13 +220,6 @@ impl TestHost {
         );
     }
 
-    /// Waits until the agent ends by itself; gives its exit code.
-    #[track_caller]
-    pub(crate) fn until_ended(&mut self) -> i32 {
-        self.until_ended_or(|_| false)
-            .expect("nothing else was waited for")
-    }
-
     /// Waits until the agent ends by itself, which gives its exit code, or something else is so.
     #[track_caller]
     pub(crate) fn until_ended_or(&mut self, is_so: impl Fn(&Self) -> bool) -> Option<i32> {
