@@ -226,9 +226,8 @@ impl TestHost {
         let mut agent = self.agent.take().expect("the agent was started");
         let child = RefCell::new(&mut agent);
         let look = || (child.borrow_mut().try_wait().unwrap(), is_so(self));
-        let (status, _) = until("the agent's own end", look, |(status, is_so)| {
-            status.is_some() || *is_so
-        });
+        let is_over = |seen: &(Option<_>, bool)| seen.0.is_some() || seen.1;
+        let (status, _) = until("the agent's own end", look, is_over);
         if status.is_none() {
             self.agent = Some(agent);
         }
