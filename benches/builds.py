@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures what the agent adds to a build: its `build` step beside the very commands of its plan, run by hand in a fresh checkout.
 
-    benches/builds.py               prints the table of docs/BENCHMARKS.md; about 5 minutes
+    benches/builds.py               prints a table in Markdown; about 5 minutes
     benches/builds.py --rounds 3    fewer rounds
     benches/builds.py --profile ci  another build of the agent
 
