@@ -135,7 +135,7 @@ fn half_written(ground: &Ground) -> Vec<String> {
             let is_half = name.starts_with(".hop3-tmp-")
                 || name.contains(".partial")
                 || path.extension().is_some_and(is_of_halves)
-                || (name.starts_with("tmp-") && directory.ends_with("cache"));
+                || (name == "build-tmp" && directory.join("release.json").exists());
             if is_half {
                 found.push(format!("I5 a leftover: {}", path.display()));
             }
